@@ -1,0 +1,35 @@
+/* compat.h
+ * Everything in which Wireshark 4.0, 4.4 and 4.6 differ for us; no other file tests the version.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_COMPAT_H
+#define WIRELAT_COMPAT_H
+
+#define WS_BUILD_DLL
+#include <wireshark.h>
+
+#include <epan/packet.h>
+#include <epan/proto.h>
+#include <ws_version.h>
+
+#define WL_WIRESHARK(major, minor) \
+    (WIRESHARK_VERSION_MAJOR > (major) || \
+     (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
+
+#if WL_WIRESHARK(4, 2)
+#include <wsutil/plugins.h>
+/* 4.2 turned gboolean preferences into bool ones: an int behind a bool pointer reads garbage. */
+typedef bool wl_pref_bool_t;
+/* field_info embeds its value in 4.0 and points to it since 4.2. */
+#define WL_FVALUE(finfo) ((finfo)->value)
+#define wl_tvb_get_uint8 tvb_get_uint8
+#define WL_PLUGIN_DESCRIPTION (WS_PLUGIN_DESC_DISSECTOR | WS_PLUGIN_DESC_TAP_LISTENER)
+#else
+typedef gboolean wl_pref_bool_t;
+#define WL_FVALUE(finfo) (&((field_info *)(finfo))->value)
+#define wl_tvb_get_uint8 tvb_get_guint8
+#define WL_PLUGIN_DESCRIPTION 0
+#endif
+
+#endif

@@ -1,0 +1,216 @@
+/* exchange.c
+ * The store of exchanges: arenas of fixed records, a log of events, interned names.
+ *
+ * Records live in blocks that never move, so that a tap may hold a pointer to one while more are
+ * added. The log is ordered by frame because frames are first dissected in order; later passes
+ * find a frame's events by binary search and need no map.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "exchange.h"
+
+#include <string.h>
+
+#define BLOCK_BITS 10
+#define BLOCK_SIZE (1u << BLOCK_BITS)
+#define MAX_STRING_BYTES (64u << 20)
+/* What GLib needs for an entry beyond its text; counted so that many short names are bounded too. */
+#define STRING_OVERHEAD 48u
+
+typedef struct {
+    GPtrArray *blocks;
+    size_t item_size;
+    uint32_t used;
+} arena_t;
+
+typedef struct {
+    uint32_t frame;
+    uint32_t event : 4;
+    uint32_t exchange : 28;
+} log_entry_t;
+
+#define MAX_EXCHANGES ((1u << 28) - 1)
+
+struct wl_store {
+    arena_t exchanges, legs, log;
+    GHashTable *string_ids; /* text -> index */
+    GPtrArray *strings;     /* index -> text */
+    GStringChunk *text;
+    size_t string_bytes;
+    wl_string_t other;
+    wl_store_counters_t counters;
+};
+
+static void arena_init(arena_t *arena, size_t item_size)
+{
+    arena->blocks = g_ptr_array_new_with_free_func(g_free);
+    arena->item_size = item_size;
+    arena->used = 0;
+}
+
+static void *arena_get(const arena_t *arena, uint32_t index)
+{
+    char *block = (char *)g_ptr_array_index(arena->blocks, index >> BLOCK_BITS);
+    return block + (index & (BLOCK_SIZE - 1)) * arena->item_size;
+}
+
+static void *arena_add(arena_t *arena, uint32_t *index)
+{
+    if (arena->used == arena->blocks->len << BLOCK_BITS) {
+        g_ptr_array_add(arena->blocks, g_malloc0(arena->item_size << BLOCK_BITS));
+    }
+    *index = arena->used++;
+    return arena_get(arena, *index);
+}
+
+wl_store_t *wl_store_new(void)
+{
+    wl_store_t *store = g_new0(wl_store_t, 1);
+
+    arena_init(&store->exchanges, sizeof(wl_exchange_t));
+    arena_init(&store->legs, sizeof(wl_legs_t));
+    arena_init(&store->log, sizeof(log_entry_t));
+    store->string_ids = g_hash_table_new(g_str_hash, g_str_equal);
+    store->strings = g_ptr_array_new();
+    store->text = g_string_chunk_new(4096);
+    wl_store_intern(store, ""); /* WL_STRING_NONE */
+    store->other = wl_store_intern(store, "(other)");
+    return store;
+}
+
+void wl_store_free(wl_store_t *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    g_ptr_array_free(store->exchanges.blocks, TRUE);
+    g_ptr_array_free(store->legs.blocks, TRUE);
+    g_ptr_array_free(store->log.blocks, TRUE);
+    g_hash_table_destroy(store->string_ids);
+    g_ptr_array_free(store->strings, TRUE);
+    g_string_chunk_free(store->text);
+    g_free(store);
+}
+
+wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_t *id)
+{
+    wl_exchange_t *ex;
+
+    if (store->exchanges.used >= MAX_EXCHANGES) {
+        /* The log has 28 bits for the index; the last record is reused and says so. */
+        *id = MAX_EXCHANGES - 1;
+        ex = wl_store_get(store, *id);
+        memset(ex, 0, sizeof *ex);
+        store->counters.gated++;
+    } else {
+        ex = arena_add(&store->exchanges, id);
+    }
+    ex->proto = (uint8_t)proto;
+    ex->request_first_ns = ex->request_last_ns = WL_NO_TIME;
+    ex->answer_first_ns = ex->answer_last_ns = ex->ack_ns = WL_NO_TIME;
+    if (proto == WL_PROTO_MQTT) {
+        ex->u.mqtt.legs = UINT32_MAX;
+        ex->u.mqtt.reason = WL_REASON_NONE;
+    }
+    return ex;
+}
+
+wl_exchange_t *wl_store_get(const wl_store_t *store, wl_exchange_id_t id)
+{
+    return arena_get(&store->exchanges, id);
+}
+
+void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id)
+{
+    uint32_t index;
+    log_entry_t *entry = arena_add(&store->log, &index);
+
+    entry->frame = frame;
+    entry->event = event;
+    entry->exchange = id;
+}
+
+uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count)
+{
+    uint32_t low = 0, high = store->log.used;
+
+    /* On the first pass the frame's events, if any, are the newest. */
+    *count = 0;
+    if (high == 0 || ((log_entry_t *)arena_get(&store->log, high - 1))->frame < frame) {
+        return 0;
+    }
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (((log_entry_t *)arena_get(&store->log, middle))->frame < frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    while (low + *count < store->log.used &&
+           ((log_entry_t *)arena_get(&store->log, low + *count))->frame == frame) {
+        (*count)++;
+    }
+    return low;
+}
+
+void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record)
+{
+    const log_entry_t *entry = arena_get(&store->log, index);
+
+    record->event = (wl_event_t)entry->event;
+    record->id = entry->exchange;
+    record->ex = wl_store_get(store, entry->exchange);
+    record->store = store;
+}
+
+wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex)
+{
+    wl_legs_t *legs = arena_add(&store->legs, &ex->u.mqtt.legs);
+
+    legs->pubrec_first_ns = legs->pubrec_last_ns = WL_NO_TIME;
+    legs->pubrel_first_ns = legs->pubrel_last_ns = WL_NO_TIME;
+    return legs;
+}
+
+wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex)
+{
+    if (ex->proto != WL_PROTO_MQTT || ex->u.mqtt.legs == UINT32_MAX) {
+        return NULL;
+    }
+    return arena_get(&store->legs, ex->u.mqtt.legs);
+}
+
+wl_string_t wl_store_intern(wl_store_t *store, const char *text)
+{
+    gpointer found;
+    size_t cost;
+    char *copy;
+
+    if (text == NULL) {
+        return WL_STRING_NONE;
+    }
+    if (g_hash_table_lookup_extended(store->string_ids, text, NULL, &found)) {
+        return GPOINTER_TO_UINT(found);
+    }
+    cost = strlen(text) + STRING_OVERHEAD;
+    if (store->string_bytes + cost > MAX_STRING_BYTES) {
+        store->counters.strings_dropped++;
+        return store->other;
+    }
+    store->string_bytes += cost;
+    copy = g_string_chunk_insert(store->text, text);
+    g_hash_table_insert(store->string_ids, copy, GUINT_TO_POINTER(store->strings->len));
+    g_ptr_array_add(store->strings, copy);
+    return store->strings->len - 1;
+}
+
+const char *wl_store_text(const wl_store_t *store, wl_string_t string)
+{
+    return g_ptr_array_index(store->strings, string);
+}
+
+wl_store_counters_t *wl_store_counters(wl_store_t *store)
+{
+    return &store->counters;
+}

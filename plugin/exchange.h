@@ -1,0 +1,161 @@
+/* exchange.h
+ * The record of one exchange and the store that keeps them: the contract between the matching
+ * rules (which write it), the computed fields and the taps (which read it).
+ *
+ *   Q ------>            an exchange is a request message Q and what answers it, R;
+ *     <------ R          every event of it (Q sent, R arrived, TCP ACK of Q, a QoS 2 leg, a retry)
+ *                        is one entry in the log, in frame order, and is shown on its own frame.
+ *
+ * Times are int64 nanoseconds since the epoch, WL_NO_TIME where unknown. Frames are numbered from 1,
+ * 0 is none. Nothing here knows of epan.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_EXCHANGE_H
+#define WIRELAT_EXCHANGE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WL_NO_TIME G_MININT64
+
+/* Index of an interned string in the store; WL_STRING_NONE is the empty, absent one. */
+typedef uint32_t wl_string_t;
+#define WL_STRING_NONE 0u
+
+/* Index of an exchange in the store. */
+typedef uint32_t wl_exchange_id_t;
+#define WL_EXCHANGE_NONE UINT32_MAX
+
+typedef enum {
+    WL_PROTO_MQTT,
+    WL_PROTO_KAFKA,
+    WL_PROTO_COUNT
+} wl_proto_t;
+
+/* What happened on a frame. The order is the order in the tree of one message. */
+typedef enum {
+    WL_EVENT_REQUEST,   /* Q complete */
+    WL_EVENT_ACK,       /* first TCP segment whose ACK covers Q's last byte */
+    WL_EVENT_PUBREC,    /* QoS 2: PUBREC arrived */
+    WL_EVENT_PUBREL,    /* QoS 2: PUBREL arrived */
+    WL_EVENT_ANSWER,    /* R complete: the exchange is finished */
+    WL_EVENT_RETRY,     /* Q (or its PUBREL) sent again by the application while pending */
+    WL_EVENT_DUPLICATE, /* a further answer to a finished exchange */
+    WL_EVENT_ORPHAN,    /* an answer whose request was not captured */
+    WL_EVENT_COUNT
+} wl_event_t;
+
+#define WL_ON(event) (1u << (event))
+
+enum {
+    WL_ANSWERED = 1u << 0,
+    WL_ONE_WAY = 1u << 1,     /* no answer by design: QoS 0, acks=0 */
+    WL_REUSED_ID = 1u << 2,   /* took the id of a request that was still pending */
+    WL_ID_TAKEN = 1u << 3,    /* its id was reused before an answer came: closed */
+    WL_EVICTED = 1u << 4,     /* forgotten at the bound of the pending table */
+    WL_ORPHANED = 1u << 5,    /* stands for an answer without request */
+    WL_FROM_BROKER = 1u << 6, /* the requester is the broker */
+    WL_RETAIN = 1u << 7
+};
+
+/* MQTT exchange kinds. */
+enum {
+    WL_MQTT_CONNECT = 1,
+    WL_MQTT_PUBLISH,
+    WL_MQTT_SUBSCRIBE,
+    WL_MQTT_UNSUBSCRIBE,
+    WL_MQTT_PING,
+    WL_MQTT_AUTH
+};
+
+#define WL_REASON_NONE (-1)  /* no reason code on the wire or not readable */
+#define WL_KAFKA_ACKS_UNKNOWN G_MININT16
+
+/* Legs of a QoS 2 publish; each time is that of the frame with the packet's first or last byte. */
+typedef struct {
+    int64_t pubrec_first_ns, pubrec_last_ns;
+    int64_t pubrel_first_ns, pubrel_last_ns;
+} wl_legs_t;
+
+typedef struct {
+    int64_t request_first_ns, request_last_ns; /* first(Q) may be WL_NO_TIME, last(Q) never is */
+    int64_t answer_first_ns, answer_last_ns;   /* valid once WL_ANSWERED (not for one-way) */
+    int64_t ack_ns;                            /* valid once ack_frame is set */
+    uint32_t request_frame;                    /* frame that completed Q */
+    uint32_t answer_frame;                     /* frame that completed R */
+    uint32_t ack_frame;
+    uint32_t stream; /* tcp.stream */
+    uint32_t id;     /* MQTT packet id, Kafka correlation id (bits of an int32) */
+    uint32_t size;   /* bytes of Q, header included */
+    wl_string_t client;
+    uint16_t retries;
+    uint8_t proto; /* wl_proto_t */
+    uint8_t flags;
+    union {
+        struct {
+            wl_string_t topic;
+            wl_string_t assigned_client; /* of a CONNECT, known from its CONNACK on */
+            uint32_t legs;               /* QoS 2: index for wl_store_legs(), else UINT32_MAX */
+            int16_t reason;              /* of the last answer, WL_REASON_NONE */
+            uint8_t kind, qos, version;
+        } mqtt;
+        struct {
+            uint32_t inflight; /* requests open when this one was sent, itself included */
+            int16_t api, version, acks;
+        } kafka;
+    } u;
+} wl_exchange_t;
+
+/* One tap record: queued once per event, on the event's frame, in every pass. */
+typedef struct wl_store wl_store_t;
+typedef struct {
+    wl_event_t event;
+    wl_exchange_id_t id;
+    const wl_exchange_t *ex;
+    const wl_store_t *store;
+} wl_record_t;
+
+/* What was counted but belongs to no exchange. */
+typedef struct {
+    uint64_t gated;           /* messages refused by a sanity gate */
+    uint64_t strings_dropped; /* names that did not fit the string bound */
+} wl_store_counters_t;
+
+wl_store_t *wl_store_new(void);
+void wl_store_free(wl_store_t *store);
+
+/* A new exchange, all zero but the times (WL_NO_TIME); stays valid as long as the store. */
+wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_t *id);
+wl_exchange_t *wl_store_get(const wl_store_t *store, wl_exchange_id_t id);
+
+/* Logs an event. Frames never decrease from call to call. */
+void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id);
+/* The log entries of a frame: the index of the first, their number in *count (0 if none). */
+uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count);
+void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record);
+
+/* Gives the exchange room for QoS 2 legs, all WL_NO_TIME. */
+wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex);
+wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex); /* NULL without */
+
+/* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
+wl_string_t wl_store_intern(wl_store_t *store, const char *text);
+const char *wl_store_text(const wl_store_t *store, wl_string_t string);
+
+wl_store_counters_t *wl_store_counters(wl_store_t *store);
+
+/* last - first, or WL_NO_TIME when either is unknown. */
+static inline int64_t wl_span_ns(int64_t first, int64_t last)
+{
+    return first == WL_NO_TIME || last == WL_NO_TIME ? WL_NO_TIME : last - first;
+}
+
+/* An answer is still owed. */
+static inline bool wl_exchange_open(const wl_exchange_t *ex)
+{
+    return !(ex->flags & (WL_ANSWERED | WL_ONE_WAY | WL_ORPHANED));
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* match_kafka.h
+ * Pairs Kafka responses with their requests; see match_kafka.c for the diagram.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_MATCH_KAFKA_H
+#define WIRELAT_MATCH_KAFKA_H
+
+#include "message.h"
+
+#define WL_KAFKA_PRODUCE 0
+#define WL_KAFKA_CONTROLLED_SHUTDOWN 7
+
+typedef struct {
+    wl_message_t message;
+    bool is_request;
+    int32_t length;         /* the PDU's own length field: bytes after it */
+    int32_t correlation_id;
+    /* requests only */
+    int16_t api, version;
+    int16_t acks;       /* of Produce, WL_KAFKA_ACKS_UNKNOWN if not readable */
+    wl_string_t client; /* WL_STRING_NONE when null or unreadable */
+} wl_kafka_message_t;
+
+/* Takes the messages of all streams in capture order. Returns false when a sanity gate refused
+ * the message (counted in the store): it then opened and closed nothing. */
+bool wl_kafka_match(wl_matcher_t *matcher, const wl_kafka_message_t *message);
+
+#endif

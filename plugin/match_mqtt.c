@@ -1,0 +1,338 @@
+/* match_mqtt.c
+ * Pairs MQTT control packets with what answers them.
+ *
+ *   CONNECT  --> CONNACK           QoS 1  PUBLISH(id) ------>
+ *   SUBSCRIBE(id) --> SUBACK(id)          <------ PUBACK(id)
+ *   UNSUBSCRIBE(id) --> UNSUBACK   QoS 2  PUBLISH(id) ------>
+ *   PINGREQ --> PINGRESP                  <------ PUBREC(id)    pubrec_time  (reason >= 0x80 ends it)
+ *   AUTH --> AUTH (v5)                    PUBREL(id) ------->   pubrel_time
+ *   QoS 0  PUBLISH --> TCP ACK            <----- PUBCOMP(id)    pubcomp_time, time from PUBLISH
+ *
+ * Key: stream, direction of the requester and kind, packet id: both ends number their requests
+ * from 1, so that equal ids meet in opposite directions. Every PUBLISH also waits for its TCP ACK.
+ *
+ * In: wl_mqtt_message_t in capture order. Out: exchanges and events in the store.
+ * Knows nothing of trees, taps or tables.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "match_mqtt.h"
+
+enum { FLAG_RETAIN = 0x01, FLAG_QOS = 0x06, FLAG_QOS_SHIFT = 1, FLAG_DUP = 0x08 };
+
+/* What each packet type must look like and what it is to us. */
+typedef enum { IGNORED, REQUEST, ANSWER, STEP } role_t;
+static const struct {
+    role_t role;
+    uint8_t kind;      /* of the exchange it belongs to */
+    bool from_client;  /* only clients send it ... */
+    bool from_broker;  /* ... only brokers do */
+    uint8_t flags;     /* the reserved flags it must have (3.1 allows DUP beside) */
+    bool has_id;
+} rules[16] = {
+    [WL_CONNECT] = {REQUEST, WL_MQTT_CONNECT, true, false, 0, false},
+    [WL_CONNACK] = {ANSWER, WL_MQTT_CONNECT, false, true, 0, false},
+    [WL_PUBLISH] = {REQUEST, WL_MQTT_PUBLISH, false, false, 0, false},
+    [WL_PUBACK] = {ANSWER, WL_MQTT_PUBLISH, false, false, 0, true},
+    [WL_PUBREC] = {STEP, WL_MQTT_PUBLISH, false, false, 0, true},
+    [WL_PUBREL] = {STEP, WL_MQTT_PUBLISH, false, false, 2, true},
+    [WL_PUBCOMP] = {ANSWER, WL_MQTT_PUBLISH, false, false, 0, true},
+    [WL_SUBSCRIBE] = {REQUEST, WL_MQTT_SUBSCRIBE, true, false, 2, true},
+    [WL_SUBACK] = {ANSWER, WL_MQTT_SUBSCRIBE, false, true, 0, true},
+    [WL_UNSUBSCRIBE] = {REQUEST, WL_MQTT_UNSUBSCRIBE, true, false, 2, true},
+    [WL_UNSUBACK] = {ANSWER, WL_MQTT_UNSUBSCRIBE, false, true, 0, true},
+    [WL_PINGREQ] = {REQUEST, WL_MQTT_PING, true, false, 0, false},
+    [WL_PINGRESP] = {ANSWER, WL_MQTT_PING, false, true, 0, false},
+    [WL_DISCONNECT] = {IGNORED, 0, false, false, 0, false},
+    [WL_AUTH] = {STEP, WL_MQTT_AUTH, false, false, 0, false},
+};
+
+static unsigned qos_of(const wl_mqtt_message_t *message)
+{
+    return (message->header & FLAG_QOS) >> FLAG_QOS_SHIFT;
+}
+
+/* A dissector that lost its place makes packets of payload bytes: what cannot be MQTT opens and
+ * closes nothing. */
+static bool plausible(const wl_mqtt_message_t *message)
+{
+    unsigned type = wl_mqtt_type(message), flags = message->header & 0x0f;
+
+    if (type == 0 || message->message.cut) {
+        return false;
+    }
+    if (type == WL_PUBLISH) {
+        unsigned qos = qos_of(message);
+        return qos == 0 || (qos <= 2 && message->has_id && message->id != 0);
+    }
+    if (rules[type].has_id && (!message->has_id || message->id == 0)) {
+        return false;
+    }
+    /* 3.1 sets DUP on resent PUBREL, SUBSCRIBE, UNSUBSCRIBE. */
+    return (flags & ~(rules[type].flags != 0 ? FLAG_DUP : 0)) == rules[type].flags;
+}
+
+static wl_key_t key_of(const wl_mqtt_message_t *message, unsigned requester, unsigned kind,
+                       uint32_t id)
+{
+    return (wl_key_t){message->message.stream->number, requester << 8 | kind, id};
+}
+
+static void learn_direction(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t *message)
+{
+    unsigned type = wl_mqtt_type(message);
+    int8_t sender = (int8_t)message->message.direction;
+
+    if (rules[type].from_client) {
+        mqtt->client_dir = sender;
+    } else if (rules[type].from_broker) {
+        mqtt->client_dir = !sender;
+    } else if (mqtt->client_dir < 0) {
+        mqtt->client_dir = message->sender_is_server ? !sender : sender;
+    }
+}
+
+/* MQTT 5.0 section 3.3.2.3.4: an alias is valid in one direction of one connection. */
+static wl_string_t resolve_topic(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t *message)
+{
+    gpointer key = GUINT_TO_POINTER(message->message.direction << 16 | message->topic_alias);
+
+    if (message->topic_alias == 0) {
+        return message->topic;
+    }
+    if (message->topic == WL_STRING_NONE) {
+        return mqtt->aliases == NULL
+                   ? WL_STRING_NONE
+                   : GPOINTER_TO_UINT(g_hash_table_lookup(mqtt->aliases, key));
+    }
+    if (mqtt->aliases == NULL) {
+        mqtt->aliases = g_hash_table_new(g_direct_hash, g_direct_equal);
+    }
+    g_hash_table_insert(mqtt->aliases, key, GUINT_TO_POINTER(message->topic));
+    return message->topic;
+}
+
+static void fill(wl_exchange_t *ex, const wl_mqtt_message_t *message, unsigned requester)
+{
+    const wl_mqtt_stream_t *mqtt = &message->message.stream->mqtt;
+
+    ex->client = mqtt->client;
+    ex->u.mqtt.kind = rules[wl_mqtt_type(message)].kind;
+    ex->u.mqtt.version = mqtt->version;
+    if (mqtt->client_dir != (int8_t)requester) {
+        ex->flags |= WL_FROM_BROKER;
+    }
+}
+
+/* Sent again while the first is pending: the clock keeps running from the first. */
+static bool match_retry(wl_matcher_t *matcher, const wl_mqtt_message_t *message, wl_key_t key)
+{
+    wl_exchange_id_t id;
+    wl_exchange_t *ex;
+
+    if (!(message->header & FLAG_DUP) ||
+        wl_pending_find(matcher->pending, key, &id) != WL_PENDING_FOUND) {
+        return false;
+    }
+    ex = wl_store_get(matcher->store, id);
+    if (ex->retries < UINT16_MAX) {
+        ex->retries++;
+    }
+    wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
+    return true;
+}
+
+static void match_publish(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    wl_stream_t *stream = message->message.stream;
+    unsigned qos = qos_of(message), direction = message->message.direction;
+    wl_string_t topic = resolve_topic(&stream->mqtt, message);
+    wl_key_t key = key_of(message, direction, WL_MQTT_PUBLISH, message->id);
+    wl_exchange_id_t id;
+    wl_exchange_t *ex;
+
+    if (qos > 0 && match_retry(matcher, message, key)) {
+        return;
+    }
+    ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, qos > 0 ? message->id : 0, &id);
+    fill(ex, message, direction);
+    ex->u.mqtt.topic = topic;
+    ex->u.mqtt.qos = (uint8_t)qos;
+    if (message->header & FLAG_RETAIN) {
+        ex->flags |= WL_RETAIN;
+    }
+    if (qos == 0) {
+        ex->flags |= WL_ONE_WAY;
+    } else {
+        wl_match_pend(matcher, key, ex, id);
+    }
+    if (qos == 2) {
+        wl_store_add_legs(matcher->store, ex);
+    }
+    wl_match_await_ack(matcher, &message->message, id);
+}
+
+static void match_request(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    wl_mqtt_stream_t *mqtt = &message->message.stream->mqtt;
+    unsigned type = wl_mqtt_type(message), direction = message->message.direction;
+    wl_key_t key = key_of(message, direction, rules[type].kind, message->id);
+    wl_exchange_id_t id;
+    wl_exchange_t *ex;
+
+    if (type == WL_CONNECT) {
+        mqtt->client = message->client;
+        mqtt->version = message->version;
+    } else if (type == WL_PINGREQ) {
+        key.id = ++mqtt->ping_sent[direction];
+    }
+    if (match_retry(matcher, message, key)) {
+        return;
+    }
+    ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, message->id, &id);
+    fill(ex, message, direction);
+    wl_match_pend(matcher, key, ex, id);
+}
+
+static void match_answer(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    wl_mqtt_stream_t *mqtt = &message->message.stream->mqtt;
+    unsigned type = wl_mqtt_type(message), requester = !message->message.direction;
+    wl_key_t key = key_of(message, requester, rules[type].kind, message->id);
+    wl_exchange_id_t id;
+    wl_pending_result_t result;
+    wl_exchange_t *ex;
+
+    if (type == WL_PINGRESP && mqtt->ping_answered[requester] < mqtt->ping_sent[requester]) {
+        key.id = ++mqtt->ping_answered[requester]; /* oldest first */
+    }
+    /* A PUBACK cannot end a QoS 2 publish, nor a PUBCOMP a QoS 1 one. */
+    if (rules[type].kind == WL_MQTT_PUBLISH &&
+        wl_pending_find(matcher->pending, key, &id) != WL_PENDING_ORPHAN &&
+        wl_store_get(matcher->store, id)->u.mqtt.qos != (type == WL_PUBACK ? 1 : 2)) {
+        ex = wl_match_orphan(matcher, WL_PROTO_MQTT, &message->message, message->id);
+        result = WL_PENDING_ORPHAN;
+    } else {
+        ex = wl_match_answer(matcher, WL_PROTO_MQTT, key, &message->message, &result);
+    }
+    if (result == WL_PENDING_ORPHAN) {
+        fill(ex, message, requester);
+        ex->u.mqtt.qos = type == WL_PUBACK ? 1 : type == WL_PUBCOMP ? 2 : 0;
+    }
+    if (result != WL_PENDING_DUPLICATE) {
+        ex->u.mqtt.reason = message->reason;
+    }
+    if (type == WL_CONNACK && message->client != WL_STRING_NONE) {
+        mqtt->client = message->client;
+        if (result == WL_PENDING_FOUND) {
+            ex->u.mqtt.assigned_client = message->client;
+        }
+    }
+}
+
+static void match_pubrec(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    unsigned requester = !message->message.direction;
+    wl_key_t key = key_of(message, requester, WL_MQTT_PUBLISH, message->id);
+    wl_exchange_id_t id;
+    wl_pending_result_t result = wl_pending_find(matcher->pending, key, &id);
+    wl_exchange_t *ex = result == WL_PENDING_ORPHAN ? NULL : wl_store_get(matcher->store, id);
+    wl_legs_t *legs = ex == NULL ? NULL : wl_store_legs(matcher->store, ex);
+
+    if (legs == NULL) {
+        ex = wl_match_orphan(matcher, WL_PROTO_MQTT, &message->message, message->id);
+        fill(ex, message, requester);
+        ex->u.mqtt.qos = 2;
+        return;
+    }
+    if (result == WL_PENDING_DUPLICATE || legs->pubrec_last_ns != WL_NO_TIME) {
+        wl_store_log(matcher->store, message->message.frame, WL_EVENT_DUPLICATE, id);
+        return;
+    }
+    legs->pubrec_first_ns = message->message.first_ns;
+    legs->pubrec_last_ns = message->message.last_ns;
+    wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREC, id);
+    if (message->reason >= 0x80) {
+        /* MQTT 5.0 section 4.3.3: the sender may use the id again, no PUBREL follows. */
+        match_answer(matcher, message);
+    }
+}
+
+static void match_pubrel(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    wl_key_t key = key_of(message, message->message.direction, WL_MQTT_PUBLISH, message->id);
+    wl_exchange_id_t id;
+    wl_exchange_t *ex;
+    wl_legs_t *legs;
+
+    if (wl_pending_find(matcher->pending, key, &id) != WL_PENDING_FOUND) {
+        return; /* its PUBCOMP will be counted as an orphan */
+    }
+    ex = wl_store_get(matcher->store, id);
+    legs = wl_store_legs(matcher->store, ex);
+    if (legs == NULL) {
+        return;
+    }
+    if (legs->pubrel_last_ns != WL_NO_TIME) {
+        if (ex->retries < UINT16_MAX) {
+            ex->retries++;
+        }
+        wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
+        return;
+    }
+    legs->pubrel_first_ns = message->message.first_ns;
+    legs->pubrel_last_ns = message->message.last_ns;
+    wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREL, id);
+}
+
+/* An AUTH that answers one of the other side ends that one's round; any AUTH or CONNECT-time
+ * challenge that expects an answer (reason 0x18, or 0x19 from the client) opens a round. */
+static void match_auth(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    unsigned direction = message->message.direction;
+    bool from_client = message->message.stream->mqtt.client_dir == (int8_t)direction;
+    wl_exchange_id_t id;
+    wl_exchange_t *ex;
+
+    if (wl_pending_find(matcher->pending, key_of(message, !direction, WL_MQTT_AUTH, 0), &id) ==
+        WL_PENDING_FOUND) {
+        match_answer(matcher, message);
+    }
+    if (message->reason == WL_REASON_CONTINUE || (from_client && message->reason > 0)) {
+        ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, 0, &id);
+        fill(ex, message, direction);
+        wl_match_pend(matcher, key_of(message, direction, WL_MQTT_AUTH, 0), ex, id);
+    }
+}
+
+bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    unsigned type = wl_mqtt_type(message);
+
+    if (!plausible(message)) {
+        wl_store_counters(matcher->store)->gated++;
+        return false;
+    }
+    learn_direction(&message->message.stream->mqtt, message);
+    switch (type) {
+    case WL_PUBLISH:
+        match_publish(matcher, message);
+        break;
+    case WL_PUBREC:
+        match_pubrec(matcher, message);
+        break;
+    case WL_PUBREL:
+        match_pubrel(matcher, message);
+        break;
+    case WL_AUTH:
+        match_auth(matcher, message);
+        break;
+    default:
+        if (rules[type].role == REQUEST) {
+            match_request(matcher, message);
+        } else if (rules[type].role == ANSWER) {
+            match_answer(matcher, message);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,108 @@
+/* message.c
+ * The steps all matching rules share: open, pend, answer, orphan, TCP ACK.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "message.h"
+
+static wl_exchange_t *exchange_new(wl_matcher_t *matcher, wl_proto_t proto,
+                                   const wl_message_t *message, uint32_t id,
+                                   wl_exchange_id_t *ex_id)
+{
+    wl_exchange_t *ex = wl_store_add(matcher->store, proto, ex_id);
+
+    ex->stream = message->stream->number;
+    ex->id = id;
+    return ex;
+}
+
+wl_exchange_t *wl_match_open(wl_matcher_t *matcher, wl_proto_t proto, const wl_message_t *message,
+                             uint32_t id, wl_exchange_id_t *ex_id)
+{
+    wl_exchange_t *ex = exchange_new(matcher, proto, message, id, ex_id);
+
+    ex->request_first_ns = message->first_ns;
+    ex->request_last_ns = message->last_ns;
+    ex->request_frame = message->frame;
+    ex->size = message->size;
+    wl_store_log(matcher->store, message->frame, WL_EVENT_REQUEST, *ex_id);
+    return ex;
+}
+
+void wl_match_await_ack(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id)
+{
+    if (message->end_seq_known) {
+        wl_half_await_ack(matcher->streams, &message->stream->half[message->direction],
+                          message->end_seq, ex_id);
+    }
+}
+
+void wl_match_pend(wl_matcher_t *matcher, wl_key_t key, wl_exchange_t *ex, wl_exchange_id_t ex_id)
+{
+    wl_exchange_id_t old;
+
+    if (wl_pending_add(matcher->pending, key, ex_id, &old) == WL_PENDING_REUSED) {
+        wl_store_get(matcher->store, old)->flags |= WL_ID_TAKEN;
+        ex->flags |= WL_REUSED_ID;
+    }
+}
+
+wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl_message_t *message,
+                               uint32_t id)
+{
+    wl_exchange_id_t ex_id;
+    wl_exchange_t *ex = exchange_new(matcher, proto, message, id, &ex_id);
+
+    ex->flags |= WL_ORPHANED;
+    ex->answer_first_ns = message->first_ns;
+    ex->answer_last_ns = message->last_ns;
+    ex->answer_frame = message->frame;
+    ex->size = message->size;
+    wl_store_log(matcher->store, message->frame, WL_EVENT_ORPHAN, ex_id);
+    return ex;
+}
+
+wl_exchange_t *wl_match_answer(wl_matcher_t *matcher, wl_proto_t proto, wl_key_t key,
+                               const wl_message_t *message, wl_pending_result_t *result)
+{
+    wl_exchange_id_t ex_id;
+    wl_exchange_t *ex;
+
+    *result = wl_pending_take(matcher->pending, key, &ex_id);
+    if (*result == WL_PENDING_ORPHAN) {
+        return wl_match_orphan(matcher, proto, message, key.id);
+    }
+    ex = wl_store_get(matcher->store, ex_id);
+    if (*result == WL_PENDING_DUPLICATE) {
+        wl_store_log(matcher->store, message->frame, WL_EVENT_DUPLICATE, ex_id);
+        return ex;
+    }
+    ex->flags |= WL_ANSWERED;
+    ex->answer_first_ns = message->first_ns;
+    ex->answer_last_ns = message->last_ns;
+    ex->answer_frame = message->frame;
+    wl_store_log(matcher->store, message->frame, WL_EVENT_ANSWER, ex_id);
+    return ex;
+}
+
+void wl_match_ack(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction,
+                  const wl_segment_t *segment)
+{
+    wl_exchange_id_t ex_id;
+
+    if (!(segment->flags & WL_TCP_ACK)) {
+        return;
+    }
+    while (wl_half_acked(&stream->half[!direction], segment->ack, &ex_id)) {
+        wl_exchange_t *ex = wl_store_get(matcher->store, ex_id);
+
+        ex->ack_ns = segment->time_ns;
+        ex->ack_frame = segment->frame;
+        wl_store_log(matcher->store, segment->frame, WL_EVENT_ACK, ex_id);
+    }
+}
+
+void wl_match_evicted(uint32_t ex_id, void *store)
+{
+    wl_store_get(store, ex_id)->flags |= WL_EVICTED;
+}

@@ -1,0 +1,197 @@
+/* names.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "names.h"
+
+#include "exchange.h"
+
+static const value_string kafka_apis[] = {
+    {0, "Produce"},
+    {1, "Fetch"},
+    {2, "ListOffsets"},
+    {3, "Metadata"},
+    {4, "LeaderAndIsr"},
+    {5, "StopReplica"},
+    {6, "UpdateMetadata"},
+    {7, "ControlledShutdown"},
+    {8, "OffsetCommit"},
+    {9, "OffsetFetch"},
+    {10, "FindCoordinator"},
+    {11, "JoinGroup"},
+    {12, "Heartbeat"},
+    {13, "LeaveGroup"},
+    {14, "SyncGroup"},
+    {15, "DescribeGroups"},
+    {16, "ListGroups"},
+    {17, "SaslHandshake"},
+    {18, "ApiVersions"},
+    {19, "CreateTopics"},
+    {20, "DeleteTopics"},
+    {21, "DeleteRecords"},
+    {22, "InitProducerId"},
+    {23, "OffsetForLeaderEpoch"},
+    {24, "AddPartitionsToTxn"},
+    {25, "AddOffsetsToTxn"},
+    {26, "EndTxn"},
+    {27, "WriteTxnMarkers"},
+    {28, "TxnOffsetCommit"},
+    {29, "DescribeAcls"},
+    {30, "CreateAcls"},
+    {31, "DeleteAcls"},
+    {32, "DescribeConfigs"},
+    {33, "AlterConfigs"},
+    {34, "AlterReplicaLogDirs"},
+    {35, "DescribeLogDirs"},
+    {36, "SaslAuthenticate"},
+    {37, "CreatePartitions"},
+    {38, "CreateDelegationToken"},
+    {39, "RenewDelegationToken"},
+    {40, "ExpireDelegationToken"},
+    {41, "DescribeDelegationToken"},
+    {42, "DeleteGroups"},
+    {43, "ElectLeaders"},
+    {44, "IncrementalAlterConfigs"},
+    {45, "AlterPartitionReassignments"},
+    {46, "ListPartitionReassignments"},
+    {47, "OffsetDelete"},
+    {48, "DescribeClientQuotas"},
+    {49, "AlterClientQuotas"},
+    {50, "DescribeUserScramCredentials"},
+    {51, "AlterUserScramCredentials"},
+    {52, "Vote"},
+    {53, "BeginQuorumEpoch"},
+    {54, "EndQuorumEpoch"},
+    {55, "DescribeQuorum"},
+    {56, "AlterPartition"},
+    {57, "UpdateFeatures"},
+    {58, "Envelope"},
+    {59, "FetchSnapshot"},
+    {60, "DescribeCluster"},
+    {61, "DescribeProducers"},
+    {62, "BrokerRegistration"},
+    {63, "BrokerHeartbeat"},
+    {64, "UnregisterBroker"},
+    {65, "DescribeTransactions"},
+    {66, "ListTransactions"},
+    {67, "AllocateProducerIds"},
+    {68, "ConsumerGroupHeartbeat"},
+    {69, "ConsumerGroupDescribe"},
+    {70, "ControllerRegistration"},
+    {71, "GetTelemetrySubscriptions"},
+    {72, "PushTelemetry"},
+    {73, "AssignReplicasToDirs"},
+    {74, "ListConfigResources"},
+    {75, "DescribeTopicPartitions"},
+    {76, "ShareGroupHeartbeat"},
+    {77, "ShareGroupDescribe"},
+    {78, "ShareFetch"},
+    {79, "ShareAcknowledge"},
+    {80, "AddRaftVoter"},
+    {81, "RemoveRaftVoter"},
+    {82, "UpdateRaftVoter"},
+    {83, "InitializeShareGroupState"},
+    {84, "ReadShareGroupState"},
+    {85, "WriteShareGroupState"},
+    {86, "DeleteShareGroupState"},
+    {87, "ReadShareGroupStateSummary"},
+    {88, "StreamsGroupHeartbeat"},
+    {89, "StreamsGroupDescribe"},
+    {90, "DescribeShareGroupOffsets"},
+    {91, "AlterShareGroupOffsets"},
+    {92, "DeleteShareGroupOffsets"},
+    {0, NULL},
+};
+value_string_ext wl_kafka_api_names = VALUE_STRING_EXT_INIT(kafka_apis);
+
+const value_string wl_kafka_acks_names[] = {
+    {(uint32_t)-1, "all"},
+    {0, "none"},
+    {1, "leader"},
+    {0, NULL},
+};
+
+const value_string wl_mqtt_kind_names[] = {
+    {WL_MQTT_CONNECT, "Connect"},
+    {WL_MQTT_PUBLISH, "Publish"},
+    {WL_MQTT_SUBSCRIBE, "Subscribe"},
+    {WL_MQTT_UNSUBSCRIBE, "Unsubscribe"},
+    {WL_MQTT_PING, "Ping"},
+    {WL_MQTT_AUTH, "Re-authenticate"},
+    {0, NULL},
+};
+
+const value_string wl_mqtt_version_names[] = {
+    {0, "unknown"},
+    {3, "3.1"},
+    {4, "3.1.1"},
+    {5, "5.0"},
+    {0, NULL},
+};
+
+const value_string wl_mqtt_sender_names[] = {
+    {0, "client"},
+    {1, "broker"},
+    {0, NULL},
+};
+
+/* In 3.1 and 3.1.1 the codes 1 to 5 of a CONNACK mean other things; those are below 0x80, where
+ * 5.0 has only successes, so that one list serves both. */
+const value_string wl_mqtt_reason_names[] = {
+    {0x00, "Success"},
+    {0x01, "Granted QoS 1, or unacceptable protocol version (3.x CONNACK)"},
+    {0x02, "Granted QoS 2, or identifier rejected (3.x CONNACK)"},
+    {0x03, "Server unavailable (3.x CONNACK)"},
+    {0x04, "Disconnect with will message, or bad user name or password (3.x CONNACK)"},
+    {0x05, "Not authorized (3.x CONNACK)"},
+    {0x10, "No matching subscribers"},
+    {0x11, "No subscription existed"},
+    {0x18, "Continue authentication"},
+    {0x19, "Re-authenticate"},
+    {0x80, "Unspecified error"},
+    {0x81, "Malformed packet"},
+    {0x82, "Protocol error"},
+    {0x83, "Implementation specific error"},
+    {0x84, "Unsupported protocol version"},
+    {0x85, "Client identifier not valid"},
+    {0x86, "Bad user name or password"},
+    {0x87, "Not authorized"},
+    {0x88, "Server unavailable"},
+    {0x89, "Server busy"},
+    {0x8a, "Banned"},
+    {0x8b, "Server shutting down"},
+    {0x8c, "Bad authentication method"},
+    {0x8d, "Keep alive timeout"},
+    {0x8e, "Session taken over"},
+    {0x8f, "Topic filter invalid"},
+    {0x90, "Topic name invalid"},
+    {0x91, "Packet identifier in use"},
+    {0x92, "Packet identifier not found"},
+    {0x93, "Receive maximum exceeded"},
+    {0x94, "Topic alias invalid"},
+    {0x95, "Packet too large"},
+    {0x96, "Message rate too high"},
+    {0x97, "Quota exceeded"},
+    {0x98, "Administrative action"},
+    {0x99, "Payload format invalid"},
+    {0x9a, "Retain not supported"},
+    {0x9b, "QoS not supported"},
+    {0x9c, "Use another server"},
+    {0x9d, "Server moved"},
+    {0x9e, "Shared subscriptions not supported"},
+    {0x9f, "Connection rate exceeded"},
+    {0xa0, "Maximum connect time"},
+    {0xa1, "Subscription identifiers not supported"},
+    {0xa2, "Wildcard subscriptions not supported"},
+    {0, NULL},
+};
+
+const char *wl_kafka_api_name(int api, char *buffer, size_t size)
+{
+    const char *name = try_val_to_str_ext((uint32_t)api, &wl_kafka_api_names);
+
+    if (name != NULL) {
+        return name;
+    }
+    g_snprintf(buffer, (gulong)size, api < 0 ? "(unknown)" : "API %d", api);
+    return buffer;
+}

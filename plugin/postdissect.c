@@ -1,0 +1,240 @@
+/* postdissect.c
+ * One walk over the top-level nodes of each frame, and what follows from it.
+ *
+ *   first pass:  read TCP segment and PDU subtrees -> match -> log of events
+ *   every pass:  events of the frame -> fields in the tree, records to the taps
+ *
+ * A frame of other traffic costs that walk and one look-up of its stream.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "postdissect.h"
+
+#include <epan/prefs.h>
+
+#include "read_span.h"
+#include "show.h"
+
+static int proto_wirelat = -1;
+static dissector_handle_t handle;
+
+static unsigned pref_pending_stream = 65536;
+static unsigned pref_pending_total = 4000000;
+
+/* State of the open capture file; NULL outside of one. */
+static wl_matcher_t matcher;
+static wl_layout_t layout;
+static unsigned wanted_groups;
+
+static bool enabled(int proto)
+{
+    return proto_is_protocol_enabled(find_protocol_by_id(proto));
+}
+
+/* Inside the scope of a file just opened, or to be dissected again. */
+static void file_opened(void)
+{
+    wanted_groups = 0;
+    if (enabled(proto_wirelat)) {
+        wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
+                        (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0);
+    }
+    /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
+    set_postdissector_wanted_hfids(
+        handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT));
+    matcher.store = wl_store_new();
+    matcher.streams = wl_streams_new(pref_pending_stream);
+    matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
+                                     matcher.store);
+}
+
+static void file_closed(void)
+{
+    wl_pending_free(matcher.pending);
+    wl_streams_free(matcher.streams);
+    wl_store_free(matcher.store);
+    memset(&matcher, 0, sizeof matcher);
+    wl_layout_clear(&layout);
+}
+
+static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
+                      wl_message_t *common, unsigned *first_seq)
+{
+    const field_info *pdu = PNODE_FINFO(node);
+    wl_mqtt_message_t mqtt = {.message = *common};
+    wl_kafka_message_t kafka = {.message = *common};
+    wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
+    wl_items_t items;
+    wl_span_t span;
+
+    wl_read_collect(node, &items);
+    if (!(protocol == WL_ITEM_MQTT ? wl_read_mqtt(pdu, &items, matcher.store, &mqtt)
+                                   : wl_read_kafka(pdu, &items, matcher.store, &kafka))) {
+        return;
+    }
+    wl_layout_span(&layout, pinfo, pdu, message->size, &span);
+    message->first_ns = span.first_ns;
+    message->end_seq = span.end_seq;
+    message->end_seq_known = span.seq_known;
+    if (span.seq_known) {
+        *first_seq = span.first_seq;
+    }
+    if (protocol == WL_ITEM_MQTT) {
+        mqtt.sender_is_server = pinfo->srcport == pinfo->match_uint ||
+                                (pinfo->destport != pinfo->match_uint &&
+                                 pinfo->srcport < pinfo->destport);
+        wl_mqtt_match(&matcher, &mqtt);
+    } else {
+        wl_kafka_match(&matcher, &kafka);
+    }
+}
+
+typedef struct {
+    proto_node *tcp; /* the innermost */
+    bool has_pdu, has_parts;
+} outline_t;
+
+static outline_t outline_of(proto_tree *tree)
+{
+    outline_t outline = {NULL, false, false};
+
+    for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
+        switch (wl_read_item(PNODE_FINFO(node))) {
+        case WL_ITEM_TCP:
+            outline.tcp = node;
+            break;
+        case WL_ITEM_MQTT:
+        case WL_ITEM_KAFKA:
+            outline.has_pdu = true;
+            break;
+        case WL_ITEM_TCP_SEGMENT:
+        case WL_ITEM_TCP_SEGMENTS:
+        case WL_ITEM_TLS:
+        case WL_ITEM_TLS_SEGMENT:
+        case WL_ITEM_TLS_SEGMENTS:
+            outline.has_parts = true;
+            break;
+        default:
+            break;
+        }
+    }
+    return outline;
+}
+
+static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t *segment,
+                       wl_stream_t *stream, unsigned direction)
+{
+    wl_half_t *half = &stream->half[direction];
+    wl_message_t common = {.stream = stream,
+                           .direction = direction,
+                           .frame = segment->frame,
+                           .last_ns = segment->time_ns};
+    unsigned first_seq = segment->seq;
+
+    for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
+        wl_item_t item = wl_read_item(PNODE_FINFO(node));
+
+        if (item == WL_ITEM_MQTT || item == WL_ITEM_KAFKA) {
+            match_pdu(pinfo, item, node, &common, &first_seq);
+        }
+    }
+    wl_half_forget_before(half, first_seq, segment->frame);
+}
+
+static void first_pass(packet_info *pinfo, proto_tree *tree)
+{
+    outline_t outline = outline_of(tree);
+    wl_segment_t segment;
+    uint32_t payload_start;
+    wl_stream_t *stream;
+    unsigned direction;
+
+    if (outline.tcp == NULL || !pinfo->fd->has_ts ||
+        !wl_read_segment(pinfo, outline.tcp, &segment, &payload_start)) {
+        return;
+    }
+    stream = wl_streams_find(matcher.streams, segment.stream);
+    if (stream == NULL) {
+        if (!outline.has_pdu &&
+            (segment.length == 0 || !wl_read_has_layer(pinfo, wanted_groups))) {
+            return;
+        }
+        stream = wl_streams_get(matcher.streams, &segment);
+    }
+    direction = wl_stream_direction(stream, &segment);
+    wl_match_ack(&matcher, stream, direction, &segment);
+    if (segment.length == 0) {
+        return;
+    }
+    wl_half_add_segment(matcher.streams, &stream->half[direction], &segment);
+
+    wl_layout_init(&layout);
+    layout.segment = &segment;
+    layout.half = &stream->half[direction];
+    layout.tcp_buffer = PNODE_FINFO(outline.tcp)->ds_tvb;
+    layout.payload_start = payload_start;
+    for (proto_node *node = tree->first_child; outline.has_parts && node != NULL;
+         node = node->next) {
+        wl_item_t item = wl_read_item(PNODE_FINFO(node));
+        if (item >= WL_ITEM_TCP_SEGMENTS && item <= WL_ITEM_TLS_SEGMENT) {
+            wl_layout_add(&layout, node);
+        }
+    }
+    wl_layout_remember_records(&layout, matcher.streams, &stream->half[direction]);
+    if (outline.has_pdu) {
+        match_pdus(pinfo, tree, &segment, stream, direction);
+    }
+}
+
+static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
+{
+    static wl_shown_t *const shown[WL_PROTO_COUNT] = {&wl_shown_mqtt, &wl_shown_kafka};
+    uint32_t count, first = wl_store_events(matcher.store, pinfo->num, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        wl_record_t *record = wmem_new(pinfo->pool, wl_record_t);
+
+        wl_store_event(matcher.store, first + i, record);
+        wl_show_event(shown[record->ex->proto], pinfo, tvb, tree, record);
+    }
+}
+
+static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
+{
+    if (matcher.store == NULL || wanted_groups == 0) {
+        return 0;
+    }
+    if (!pinfo->fd->visited && tree != NULL) {
+        first_pass(pinfo, tree);
+    }
+    show(pinfo, tvb, tree);
+    return (int)tvb_captured_length(tvb);
+}
+
+struct pref_module *wl_postdissect_register(void)
+{
+    module_t *module;
+
+    proto_wirelat = proto_register_protocol("Wirelat response times", "Wirelat", "wirelat");
+    handle = register_dissector("wirelat", postdissect, proto_wirelat);
+    module = prefs_register_protocol(proto_wirelat, NULL);
+    prefs_register_uint_preference(
+        module, "pending_per_stream", "Most pending requests per stream",
+        "Requests waiting for an answer that are kept per TCP stream and direction; beyond it the "
+        "oldest are forgotten and counted as evicted.",
+        10, &pref_pending_stream);
+    prefs_register_uint_preference(
+        module, "pending_total", "Most pending requests in all",
+        "Requests waiting for an answer that are kept over all streams; beyond it the oldest are "
+        "forgotten and counted as evicted.",
+        10, &pref_pending_total);
+    register_init_routine(file_opened);
+    register_cleanup_routine(file_closed);
+    register_postdissector(handle);
+    return module;
+}
+
+void wl_postdissect_handoff(void)
+{
+    wl_read_resolve();
+}

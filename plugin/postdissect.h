@@ -1,0 +1,16 @@
+/* postdissect.h
+ * The post-dissector: called by Wireshark at the end of every frame.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_POSTDISSECT_H
+#define WIRELAT_POSTDISSECT_H
+
+/* Registers the protocol "wirelat", its preferences, and the post-dissector. Returns the module of
+ * preferences, for others to add theirs. */
+struct pref_module *wl_postdissect_register(void);
+
+/* Resolves the names of other dissectors' fields: call at hand-off. */
+void wl_postdissect_handoff(void);
+
+#endif

@@ -1,0 +1,269 @@
+/* show.c
+ * The fields every protocol has, their registration, and the subtree of an event.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "show.h"
+
+#include <epan/tap.h>
+
+#define ON_REQUEST WL_ON(WL_EVENT_REQUEST)
+#define ON_ANSWER WL_ON(WL_EVENT_ANSWER)
+
+static bool get_time(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_span(record->ex->request_first_ns, record->ex->answer_last_ns, value);
+}
+
+static bool get_request_spread(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_span(record->ex->request_first_ns, record->ex->request_last_ns, value);
+}
+
+static bool get_service_time(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_span(record->ex->request_last_ns, record->ex->answer_first_ns, value);
+}
+
+static bool get_response_spread(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_span(record->ex->answer_first_ns, record->ex->answer_last_ns, value);
+}
+
+static bool get_response_in(const wl_record_t *record, wl_value_t *value)
+{
+    value->integer = record->ex->answer_frame;
+    return record->ex->flags & WL_ANSWERED;
+}
+
+static bool get_request_frame(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_integer(record->ex->request_frame, value);
+}
+
+static bool get_ack_time(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_span(record->ex->request_first_ns, record->ex->ack_ns, value);
+}
+
+/* A CONNECT's client id that the broker assigned is known on its answer's frame only. */
+static bool get_client_id(const wl_record_t *record, wl_value_t *value)
+{
+    const wl_exchange_t *ex = record->ex;
+
+    if (ex->proto == WL_PROTO_MQTT && record->event == WL_EVENT_ANSWER &&
+        ex->u.mqtt.assigned_client != WL_STRING_NONE) {
+        return wl_value_text(record->store, ex->u.mqtt.assigned_client, value);
+    }
+    return wl_value_text(record->store, ex->client, value);
+}
+
+static bool get_size(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_integer(record->ex->size, value);
+}
+
+static bool get_stream(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_integer(record->ex->stream, value);
+}
+
+#define ANY_EVENT ((1u << WL_EVENT_COUNT) - 1)
+
+static const wl_field_t common_fields[] = {
+    {"time", "Response time", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_ANSWER, false, get_time,
+     "From the first byte of the request to the last byte of the answer"},
+    {"request_spread", "Request spread", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_ANSWER, false,
+     get_request_spread, "From the first to the last byte of the request"},
+    {"service_time", "Service time", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_ANSWER, false,
+     get_service_time,
+     "From the last byte of the request to the first byte of the answer; negative when the answer "
+     "began before the request ended"},
+    {"response_spread", "Response spread", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_ANSWER, false,
+     get_response_spread, "From the first to the last byte of the answer"},
+    {"ack_time", "TCP ACK time", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_ACK), false,
+     get_ack_time,
+     "From the first byte of the request to the first TCP ACK that covers its last byte; includes "
+     "the receiver's delayed ACK"},
+    {"response_in", "Answered in frame", FT_FRAMENUM, BASE_NONE,
+     FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), ON_REQUEST, true, get_response_in,
+     "Frame that completes the answer (known from the second pass on)"},
+    {"response_to", "Answers frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST),
+     ON_ANSWER, false, get_request_frame, "Frame that completed the request"},
+    {"duplicate_of", "Answers again frame", FT_FRAMENUM, BASE_NONE,
+     FRAMENUM_TYPE(FT_FRAMENUM_REQUEST), WL_ON(WL_EVENT_DUPLICATE), false, get_request_frame,
+     "Frame that completed the request that was answered before"},
+    {"ack_to", "Acknowledges frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_ACK),
+     WL_ON(WL_EVENT_ACK), false, get_request_frame,
+     "Frame that completed the request this TCP ACK covers"},
+    {"retry_of", "Retry of frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV),
+     WL_ON(WL_EVENT_RETRY), false, get_request_frame,
+     "Frame that completed the request when it was sent first"},
+    {"client_id", "Client id", FT_STRING, BASE_NONE, NULL, ANY_EVENT, false, get_client_id,
+     "Client id of the connection"},
+    {"size", "Size", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_size,
+     "Bytes of the request, header included (of the answer when the request was not captured)"},
+    {"stream", "TCP stream", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_stream,
+     "tcp.stream of the exchange"},
+};
+
+/* Findings: each is an expert info "wirelat.<protocol>.<name>" on the frames of its event. */
+static bool finds_unanswered(const wl_record_t *record, bool later_pass)
+{
+    return later_pass && wl_exchange_open(record->ex);
+}
+
+static bool finds_reused(const wl_record_t *record, bool later_pass _U_)
+{
+    return record->ex->flags & WL_REUSED_ID;
+}
+
+static bool finds_always(const wl_record_t *record _U_, bool later_pass _U_)
+{
+    return true;
+}
+
+static const struct {
+    const char *name, *summary;
+    int group, severity;
+    wl_event_t event;
+    bool (*applies)(const wl_record_t *record, bool later_pass);
+} findings[] = {
+    {"unanswered", "No answer in this capture", PI_SEQUENCE, PI_NOTE, WL_EVENT_REQUEST,
+     finds_unanswered},
+    {"reused", "Takes the id of a request that was still waiting for its answer", PI_SEQUENCE,
+     PI_WARN, WL_EVENT_REQUEST, finds_reused},
+    {"retry", "Sent again while waiting for the answer", PI_SEQUENCE, PI_NOTE, WL_EVENT_RETRY,
+     finds_always},
+    {"duplicate", "Answers a request that was answered before", PI_SEQUENCE, PI_NOTE,
+     WL_EVENT_DUPLICATE, finds_always},
+    {"orphan", "Answers a request that was not captured", PI_SEQUENCE, PI_NOTE, WL_EVENT_ORPHAN,
+     finds_always},
+};
+
+static int ett_event = -1;
+
+static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, unsigned count)
+{
+    /* Wireshark keeps pointers into both for as long as it runs. */
+    int *ids = g_new(int, count);
+    hf_register_info *infos = g_new0(hf_register_info, count);
+
+    for (unsigned i = 0; i < count; i++) {
+        ids[i] = -1;
+        infos[i].p_id = &ids[i];
+        infos[i].hfinfo = (header_field_info){
+            fields[i].title,   g_strdup_printf("%s.%s", shown->filter_name, fields[i].name),
+            fields[i].type,    fields[i].display,
+            fields[i].strings, 0,
+            fields[i].blurb,   HFILL};
+    }
+    proto_register_field_array(shown->proto, infos, (int)count);
+    return ids;
+}
+
+static void register_findings(wl_shown_t *shown)
+{
+    ei_register_info *infos = g_new0(ei_register_info, G_N_ELEMENTS(findings));
+    expert_module_t *module = expert_register_protocol(shown->proto);
+
+    shown->experts = g_new(expert_field, G_N_ELEMENTS(findings));
+    for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
+        shown->experts[i] = (expert_field)EI_INIT;
+        infos[i].ids = &shown->experts[i];
+        infos[i].eiinfo = (expert_field_info){
+            g_strdup_printf("%s.%s", shown->filter_name, findings[i].name), findings[i].group,
+            findings[i].severity, findings[i].summary, EXPFILL};
+    }
+    expert_register_field_array(module, infos, G_N_ELEMENTS(findings));
+}
+
+void wl_show_register(wl_shown_t *shown)
+{
+    static int *subtrees[] = {&ett_event};
+
+    shown->proto = proto_register_protocol(shown->title, shown->short_name, shown->filter_name);
+    shown->common_ids = register_fields(shown, common_fields, G_N_ELEMENTS(common_fields));
+    shown->ids = register_fields(shown, shown->fields, shown->field_count);
+    register_findings(shown);
+    shown->tap = register_tap(shown->filter_name);
+    if (ett_event == -1) {
+        proto_register_subtree_array(subtrees, G_N_ELEMENTS(subtrees));
+    }
+}
+
+static void add_value(proto_tree *tree, int id, tvbuff_t *tvb, const wl_field_t *field,
+                      const wl_value_t *value)
+{
+    proto_item *item;
+    nstime_t time;
+
+    switch (field->type) {
+    case FT_RELATIVE_TIME:
+        /* Both parts carry the sign: -0.5 s is 0 s and -500,000,000 ns. */
+        time.secs = (time_t)(value->integer / 1000000000);
+        time.nsecs = (int)(value->integer % 1000000000);
+        item = proto_tree_add_time(tree, id, tvb, 0, 0, &time);
+        break;
+    case FT_STRING:
+        item = proto_tree_add_string(tree, id, tvb, 0, 0, value->text);
+        break;
+    case FT_BOOLEAN:
+        item = proto_tree_add_boolean(tree, id, tvb, 0, 0, (uint32_t)value->integer);
+        break;
+    case FT_INT16:
+    case FT_INT32:
+        item = proto_tree_add_int(tree, id, tvb, 0, 0, (int32_t)value->integer);
+        break;
+    default:
+        item = proto_tree_add_uint(tree, id, tvb, 0, 0, (uint32_t)value->integer);
+    }
+    proto_item_set_generated(item);
+}
+
+static void add_fields(proto_tree *tree, tvbuff_t *tvb, const wl_field_t *fields, const int *ids,
+                       unsigned count, const wl_record_t *record, bool later_pass)
+{
+    for (unsigned i = 0; i < count; i++) {
+        wl_value_t value;
+
+        if ((fields[i].events & WL_ON(record->event)) && (later_pass || !fields[i].second_pass) &&
+            fields[i].get(record, &value)) {
+            add_value(tree, ids[i], tvb, &fields[i], &value);
+        }
+    }
+}
+
+void wl_append_time(GString *line, int64_t ns)
+{
+    g_string_append_printf(line, "%.3f ms", (double)ns / 1e6);
+}
+
+void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
+                   wl_record_t *record)
+{
+    bool later_pass = pinfo->fd->visited;
+    proto_item *item = NULL;
+
+    if (proto_field_is_referenced(tree, shown->proto)) {
+        GString *line = g_string_new(NULL);
+        proto_tree *subtree;
+
+        shown->describe(record, line);
+        item = proto_tree_add_protocol_format(tree, shown->proto, tvb, 0, 0, "%s: %s",
+                                              shown->title, line->str);
+        g_string_free(line, TRUE);
+        proto_item_set_generated(item);
+        subtree = proto_item_add_subtree(item, ett_event);
+        add_fields(subtree, tvb, common_fields, shown->common_ids, G_N_ELEMENTS(common_fields),
+                   record, later_pass);
+        add_fields(subtree, tvb, shown->fields, shown->ids, shown->field_count, record,
+                   later_pass);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
+        if (findings[i].event == record->event && findings[i].applies(record, later_pass)) {
+            expert_add_info(pinfo, item, &shown->experts[i]);
+        }
+    }
+    tap_queue_packet(shown->tap, pinfo, record);
+}

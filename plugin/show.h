@@ -1,0 +1,76 @@
+/* show.h
+ * Computed fields: a table per protocol says which field stands on which event's frame and where
+ * its value comes from; one routine registers it, one adds it to the tree.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_SHOW_H
+#define WIRELAT_SHOW_H
+
+#include "compat.h"
+#include "exchange.h"
+#include <epan/expert.h>
+
+typedef union {
+    int64_t integer; /* nanoseconds, counts, codes, frame numbers */
+    const char *text;
+} wl_value_t;
+
+/* One computed field. `get` sets the value, or returns false when there is none to show. */
+typedef struct {
+    const char *name; /* after "wirelat.<protocol>." */
+    const char *title;
+    enum ftenum type;
+    int display;
+    const void *strings;
+    unsigned events;  /* WL_ON(event) of the frames it stands on */
+    bool second_pass; /* only a later pass can know it */
+    bool (*get)(const wl_record_t *record, wl_value_t *value);
+    const char *blurb;
+} wl_field_t;
+
+/* One protocol's computed fields. */
+typedef struct {
+    const char *title, *short_name, *filter_name;
+    const wl_field_t *fields; /* its own, beside the common ones */
+    unsigned field_count;
+    /* One line for the head of an event's subtree. */
+    void (*describe)(const wl_record_t *record, GString *line);
+    /* Set by wl_show_register(). */
+    int proto, tap;
+    int *ids, *common_ids;
+    expert_field *experts;
+} wl_shown_t;
+
+extern wl_shown_t wl_shown_mqtt, wl_shown_kafka;
+
+/* Registers protocol, fields, expert infos and the tap (named as the protocol's filter name). */
+void wl_show_register(wl_shown_t *shown);
+
+/* Adds the event's subtree where the tree wants it, its findings always, and queues the record. */
+void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
+                   wl_record_t *record);
+
+/* For the fields' get functions: the span, unless one end is unknown. */
+static inline bool wl_value_span(int64_t first, int64_t last, wl_value_t *value)
+{
+    value->integer = wl_span_ns(first, last);
+    return value->integer != WL_NO_TIME;
+}
+
+static inline bool wl_value_text(const wl_store_t *store, wl_string_t string, wl_value_t *value)
+{
+    value->text = wl_store_text(store, string);
+    return string != WL_STRING_NONE;
+}
+
+static inline bool wl_value_integer(int64_t integer, wl_value_t *value)
+{
+    value->integer = integer;
+    return true;
+}
+
+/* Appends "12.345 ms" with as many digits as the time deserves. */
+void wl_append_time(GString *line, int64_t ns);
+
+#endif

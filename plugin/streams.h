@@ -1,0 +1,103 @@
+/* streams.h
+ * What is remembered of each TCP stream that carries one of the protocols: its two directions, the
+ * segments a message in progress may have begun in, the bytes whose TCP ACK is awaited, and the
+ * state of the protocol on it. Streams of other traffic have no entry. Knows nothing of epan.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_STREAMS_H
+#define WIRELAT_STREAMS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "exchange.h"
+
+/* One TCP segment as captured; host byte order. seq and ack are raw, as on the wire. */
+typedef struct {
+    uint32_t frame;
+    uint32_t stream; /* tcp.stream */
+    int64_t time_ns;
+    uint32_t seq, ack;
+    uint32_t length; /* payload bytes on the wire */
+    uint16_t source_port, destination_port;
+    uint8_t flags; /* WL_TCP_* */
+    const uint8_t *source_address; /* any family; compared only when both ports are equal */
+    uint8_t address_length;
+} wl_segment_t;
+
+enum { WL_TCP_FIN = 0x01, WL_TCP_SYN = 0x02, WL_TCP_RST = 0x04, WL_TCP_ACK = 0x10 };
+
+/* Where a piece of a message was first seen. TLS records use it too, with the record's frames. */
+typedef struct {
+    uint32_t frame; /* frame that completed the piece */
+    uint32_t first_frame;
+    int64_t first_ns; /* WL_NO_TIME if no longer known */
+    uint32_t seq, length;
+} wl_piece_t;
+
+typedef struct {
+    GArray *segments; /* wl_piece_t: data segments back to the start of the message in progress */
+    GArray *records;  /* wl_piece_t: TLS records, likewise; NULL without TLS */
+    GArray *unacked;  /* requests whose last byte no ACK has covered yet, in sequence order */
+    unsigned unacked_head;
+} wl_half_t;
+
+/* MQTT state of a stream. */
+typedef struct {
+    int8_t client_dir; /* direction in which the client sends, -1 unknown */
+    uint8_t version;   /* 3, 4, 5; 0 unknown */
+    wl_string_t client;
+    uint32_t ping_sent[2], ping_answered[2]; /* PINGREQs have no id: they are numbered here */
+    GHashTable *aliases; /* direction << 16 | alias -> wl_string_t */
+} wl_mqtt_stream_t;
+
+typedef struct {
+    uint32_t number; /* tcp.stream */
+    uint16_t port[2];
+    uint8_t address[16]; /* source address of direction 0 */
+    uint8_t address_length;
+    wl_half_t half[2];
+    wl_mqtt_stream_t mqtt;
+} wl_stream_t;
+
+typedef struct wl_streams wl_streams_t;
+
+wl_streams_t *wl_streams_new(unsigned max_per_direction);
+void wl_streams_free(wl_streams_t *streams);
+
+/* The stream, or NULL if it carries none of the protocols so far. */
+wl_stream_t *wl_streams_find(const wl_streams_t *streams, uint32_t number);
+/* The stream; a new one takes the segment's direction as direction 0. */
+wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment);
+/* Direction (0 or 1) the segment goes in. */
+unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segment);
+
+/* Remembers a data segment (or, in half->records, a TLS record). At the bound the oldest go, and
+ * their messages have no first(m). */
+void wl_half_add_segment(wl_streams_t *streams, wl_half_t *half, const wl_segment_t *segment);
+void wl_half_add_record(wl_streams_t *streams, wl_half_t *half, const wl_piece_t *record);
+/* The remembered segment of a frame, or NULL. */
+const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame);
+/* The nth last (0 = last) TLS record completed in the frame, or NULL. */
+const wl_piece_t *wl_half_find_record(const wl_half_t *half, uint32_t frame, unsigned nth_last);
+/* A message that began at sequence number seq is complete: what lies wholly before it can go. */
+void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame);
+
+/* Waits for the TCP ACK that covers end_seq, the sequence number after a request's last byte. */
+void wl_half_await_ack(wl_streams_t *streams, wl_half_t *half, uint32_t end_seq,
+                       wl_exchange_id_t id);
+/* Hands out the next request that ack covers; false when there is none (left). */
+bool wl_half_acked(wl_half_t *half, uint32_t ack, wl_exchange_id_t *id);
+
+/* Pieces and awaited ACKs dropped at the bound. */
+uint64_t wl_streams_dropped(const wl_streams_t *streams);
+
+/* a before b in TCP sequence space (RFC 9293 section 3.4). */
+static inline bool wl_seq_before(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) < 0;
+}
+
+#endif

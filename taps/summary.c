@@ -1,0 +1,419 @@
+/* summary.c
+ * Statistics of one row, right after every sample.
+ *
+ * Up to 256 samples are kept sorted, which makes small rows exact. Then they move to a histogram
+ * in the manner of HdrHistogram: 512 buckets of equal width for each power of two, hence at most
+ * 1/1024 off. Buckets are numbered from the most negative value to the largest:
+ *
+ *      ... -1024..-1023 | -512 .. -2 -1 | 0 1 2 .. 511 | .. 1023 | 1024..1025 | 1026..1027 ...
+ *          width 2        width 1                                  width 2
+ *
+ *   page        64 neighbouring buckets: a word that says which are not empty, and 16-bit counters;
+ *               allocated with its first sample
+ *   high        upper 16 bits of a page's counters; allocated when one of them overflows
+ *   cursor      per percentile, the bucket that holds its rank and the samples below that bucket.
+ *               One more sample moves a rank by at most one, so the cursor moves to its neighbour
+ *               among the buckets that are not empty, or stays. Without it each sample would cost a
+ *               walk over the histogram.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "summary.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define MAX_SORTED 256
+#define SORTED_STEP 8
+
+#define SUB_BITS 9 /* 512 buckets a power of two */
+#define SUB_BUCKETS (1 << SUB_BITS)
+#define PAGE_BITS 6
+#define PAGE_BUCKETS (1 << PAGE_BITS)
+/* Values of 0..511 take one set of sub-buckets, each further bit of an int64 another. */
+#define SIDE_BUCKETS ((63 - SUB_BITS + 1) * SUB_BUCKETS)
+#define PAGES (2 * SIDE_BUCKETS / PAGE_BUCKETS)
+#define PAGE_WORDS ((PAGES + 63) / 64)
+#define GROW_STEP 16 /* pages or highs at once */
+#define NO_HIGH 0
+
+typedef struct {
+    uint64_t used; /* bit i: bucket i is not empty */
+    uint16_t high; /* 1 + index into highs, or NO_HIGH */
+    uint16_t low[PAGE_BUCKETS];
+} wl_page_t;
+
+typedef struct {
+    uint16_t count[PAGE_BUCKETS];
+} wl_high_t;
+
+typedef struct {
+    unsigned bucket;
+    uint64_t below; /* samples in the buckets before it */
+} wl_cursor_t;
+
+typedef struct {
+    uint64_t used[PAGE_WORDS]; /* bit i: page i exists */
+    uint16_t page_at[PAGES];   /* 1 + index into pages; 0 for none */
+    wl_page_t *pages;
+    wl_high_t *highs;
+    unsigned n_pages, max_pages, n_highs, max_highs;
+    uint64_t count; /* samples in buckets */
+    wl_cursor_t cursors[WL_PERCENTILES];
+} wl_histogram_t;
+
+struct wl_summary {
+    uint64_t count, clipped;
+    int64_t min, max;
+    double mean, m2; /* Welford: m2 is the sum of squared distances from the mean */
+    int64_t *sorted; /* while there is no histogram */
+    unsigned max_sorted;
+    wl_histogram_t *histogram;
+};
+
+static const unsigned percents[WL_PERCENTILES] = {50, 95, 99};
+
+/* Nearest rank, from 1: ceil(percent * count / 100). */
+static uint64_t rank_of(wl_percentile_t percentile, uint64_t count)
+{
+    return (count * percents[percentile] + 99) / 100;
+}
+
+static unsigned low_bit(uint64_t word)
+{
+    return (unsigned)__builtin_ctzll(word);
+}
+
+static unsigned high_bit(uint64_t word)
+{
+    return 63 - (unsigned)__builtin_clzll(word);
+}
+
+/* Bits above `bit`; shifting by 64 would be undefined. */
+static uint64_t bits_above(uint64_t word, unsigned bit)
+{
+    return bit == 63 ? 0 : word & (UINT64_MAX << (bit + 1));
+}
+
+static uint64_t bits_below(uint64_t word, unsigned bit)
+{
+    return word & ((UINT64_C(1) << bit) - 1);
+}
+
+/* Negative values mirror the others by ~ns = -ns - 1, which has no overflow at INT64_MIN. */
+static unsigned bucket_of(int64_t ns)
+{
+    uint64_t size = (uint64_t)(ns < 0 ? ~ns : ns);
+    unsigned shift = size < SUB_BUCKETS ? 0 : high_bit(size) - SUB_BITS;
+    /* size >> shift is 512..1023 from the second set on, so `shift` sets come before it. */
+    unsigned bucket = shift * SUB_BUCKETS + (unsigned)(size >> shift);
+
+    return ns < 0 ? SIDE_BUCKETS - 1 - bucket : SIDE_BUCKETS + bucket;
+}
+
+static int64_t bucket_middle(unsigned bucket)
+{
+    bool negative = bucket < SIDE_BUCKETS;
+    unsigned side = negative ? SIDE_BUCKETS - 1 - bucket : bucket - SIDE_BUCKETS;
+    unsigned shift = side < SUB_BUCKETS ? 0 : side / SUB_BUCKETS - 1;
+    uint64_t first = (uint64_t)(side - shift * SUB_BUCKETS) << shift;
+    int64_t middle = (int64_t)(first + ((UINT64_C(1) << shift) - 1) / 2);
+
+    return negative ? ~middle : middle;
+}
+
+static wl_page_t *page_of(const wl_histogram_t *histogram, unsigned bucket)
+{
+    unsigned at = histogram->page_at[bucket / PAGE_BUCKETS];
+
+    return at == 0 ? NULL : &histogram->pages[at - 1];
+}
+
+/* Of a bucket whose page exists. */
+static uint64_t bucket_count(const wl_histogram_t *histogram, unsigned bucket)
+{
+    const wl_page_t *page = page_of(histogram, bucket);
+    unsigned i = bucket % PAGE_BUCKETS;
+    uint64_t high = page->high == NO_HIGH ? 0 : histogram->highs[page->high - 1].count[i];
+
+    return high << 16 | page->low[i];
+}
+
+static unsigned first_of_page(const wl_histogram_t *histogram, unsigned page)
+{
+    return page * PAGE_BUCKETS + low_bit(page_of(histogram, page * PAGE_BUCKETS)->used);
+}
+
+static unsigned last_of_page(const wl_histogram_t *histogram, unsigned page)
+{
+    return page * PAGE_BUCKETS + high_bit(page_of(histogram, page * PAGE_BUCKETS)->used);
+}
+
+/* The neighbour among the buckets that are not empty; the caller knows there is one. */
+static unsigned next_bucket(const wl_histogram_t *histogram, unsigned bucket)
+{
+    unsigned page = bucket / PAGE_BUCKETS, word = page / 64;
+    uint64_t bits = bits_above(page_of(histogram, bucket)->used, bucket % PAGE_BUCKETS);
+
+    if (bits != 0) {
+        return page * PAGE_BUCKETS + low_bit(bits);
+    }
+    bits = bits_above(histogram->used[word], page % 64);
+    while (bits == 0) {
+        bits = histogram->used[++word];
+    }
+    return first_of_page(histogram, word * 64 + low_bit(bits));
+}
+
+static unsigned previous_bucket(const wl_histogram_t *histogram, unsigned bucket)
+{
+    unsigned page = bucket / PAGE_BUCKETS, word = page / 64;
+    uint64_t bits = bits_below(page_of(histogram, bucket)->used, bucket % PAGE_BUCKETS);
+
+    if (bits != 0) {
+        return page * PAGE_BUCKETS + high_bit(bits);
+    }
+    bits = bits_below(histogram->used[word], page % 64);
+    while (bits == 0) {
+        bits = histogram->used[--word];
+    }
+    return last_of_page(histogram, word * 64 + high_bit(bits));
+}
+
+size_t wl_summary_bytes(const wl_summary_t *summary)
+{
+    const wl_histogram_t *histogram = summary->histogram;
+    size_t bytes = sizeof *summary + summary->max_sorted * sizeof *summary->sorted;
+
+    if (histogram != NULL) {
+        bytes += sizeof *histogram + histogram->max_pages * sizeof *histogram->pages +
+                 histogram->max_highs * sizeof *histogram->highs;
+    }
+    return bytes;
+}
+
+/* Both false when the bound leaves no room: nothing has changed then. */
+
+static bool add_page(wl_summary_t *summary, unsigned bucket)
+{
+    wl_histogram_t *histogram = summary->histogram;
+    unsigned page = bucket / PAGE_BUCKETS;
+
+    if (histogram->n_pages == histogram->max_pages) {
+        if (wl_summary_bytes(summary) + GROW_STEP * sizeof(wl_page_t) > WL_SUMMARY_MAX_BYTES) {
+            return false;
+        }
+        histogram->max_pages += GROW_STEP;
+        histogram->pages = g_renew(wl_page_t, histogram->pages, histogram->max_pages);
+    }
+    memset(&histogram->pages[histogram->n_pages], 0, sizeof(wl_page_t));
+    histogram->page_at[page] = (uint16_t)++histogram->n_pages;
+    histogram->used[page / 64] |= UINT64_C(1) << page % 64;
+    return true;
+}
+
+static bool add_high(wl_summary_t *summary, wl_page_t *page)
+{
+    wl_histogram_t *histogram = summary->histogram;
+
+    if (histogram->n_highs == histogram->max_highs) {
+        if (wl_summary_bytes(summary) + GROW_STEP * sizeof(wl_high_t) > WL_SUMMARY_MAX_BYTES) {
+            return false;
+        }
+        histogram->max_highs += GROW_STEP;
+        histogram->highs = g_renew(wl_high_t, histogram->highs, histogram->max_highs);
+    }
+    memset(&histogram->highs[histogram->n_highs], 0, sizeof(wl_high_t));
+    page->high = (uint16_t)++histogram->n_highs;
+    return true;
+}
+
+/* False when the sample has no room: its bucket has no page, or its counter no further bits. */
+static bool count_sample(wl_summary_t *summary, unsigned bucket)
+{
+    wl_histogram_t *histogram = summary->histogram;
+    unsigned i = bucket % PAGE_BUCKETS;
+    wl_page_t *page;
+
+    if (page_of(histogram, bucket) == NULL && !add_page(summary, bucket)) {
+        return false;
+    }
+    page = page_of(histogram, bucket);
+    if (page->low[i] == UINT16_MAX) {
+        if (page->high == NO_HIGH && !add_high(summary, page)) {
+            return false;
+        }
+        if (histogram->highs[page->high - 1].count[i] == UINT16_MAX) {
+            return false;
+        }
+        histogram->highs[page->high - 1].count[i]++;
+        page->low[i] = 0;
+    } else {
+        page->low[i]++;
+    }
+    page->used |= UINT64_C(1) << i;
+    histogram->count++;
+    return true;
+}
+
+/* `bucket` has just got a sample. */
+static void move_cursor(wl_histogram_t *histogram, wl_percentile_t percentile, unsigned bucket)
+{
+    wl_cursor_t *cursor = &histogram->cursors[percentile];
+    uint64_t rank = rank_of(percentile, histogram->count), count;
+
+    if (bucket < cursor->bucket) {
+        cursor->below++;
+    }
+    if (cursor->below >= rank) {
+        cursor->bucket = previous_bucket(histogram, cursor->bucket);
+        cursor->below -= bucket_count(histogram, cursor->bucket);
+        return;
+    }
+    count = bucket_count(histogram, cursor->bucket);
+    if (cursor->below + count < rank) {
+        cursor->below += count;
+        cursor->bucket = next_bucket(histogram, cursor->bucket);
+    }
+}
+
+static void add_to_histogram(wl_summary_t *summary, int64_t ns)
+{
+    unsigned bucket = bucket_of(ns);
+
+    if (!count_sample(summary, bucket)) {
+        summary->clipped++;
+        return;
+    }
+    for (int i = 0; i < WL_PERCENTILES; i++) {
+        move_cursor(summary->histogram, (wl_percentile_t)i, bucket);
+    }
+}
+
+/* 256 samples need 256 pages at most, which is within the bound. */
+static void move_to_histogram(wl_summary_t *summary)
+{
+    int64_t *sorted = summary->sorted;
+
+    summary->sorted = NULL;
+    summary->max_sorted = 0;
+    summary->histogram = g_new0(wl_histogram_t, 1);
+    for (int i = 0; i < WL_PERCENTILES; i++) {
+        summary->histogram->cursors[i].bucket = bucket_of(sorted[0]);
+    }
+    for (unsigned i = 0; i < MAX_SORTED; i++) {
+        add_to_histogram(summary, sorted[i]);
+    }
+    g_free(sorted);
+}
+
+/* `before` samples are there already. */
+static void insert_sorted(wl_summary_t *summary, unsigned before, int64_t ns)
+{
+    unsigned first = 0, last = before;
+
+    if (before == summary->max_sorted) {
+        summary->max_sorted = MAX(SORTED_STEP, 2 * before);
+        summary->sorted = g_renew(int64_t, summary->sorted, summary->max_sorted);
+    }
+    while (first < last) {
+        unsigned middle = (first + last) / 2;
+
+        if (summary->sorted[middle] <= ns) {
+            first = middle + 1;
+        } else {
+            last = middle;
+        }
+    }
+    memmove(&summary->sorted[first + 1], &summary->sorted[first],
+            (before - first) * sizeof *summary->sorted);
+    summary->sorted[first] = ns;
+}
+
+wl_summary_t *wl_summary_new(void)
+{
+    return g_new0(wl_summary_t, 1);
+}
+
+void wl_summary_free(wl_summary_t *summary)
+{
+    if (summary != NULL) {
+        wl_summary_clear(summary);
+        g_free(summary);
+    }
+}
+
+void wl_summary_add(wl_summary_t *summary, int64_t ns)
+{
+    unsigned before = (unsigned)MIN(summary->count, MAX_SORTED);
+    double distance = (double)ns - summary->mean;
+
+    summary->min = summary->count == 0 ? ns : MIN(summary->min, ns);
+    summary->max = summary->count == 0 ? ns : MAX(summary->max, ns);
+    summary->count++;
+    summary->mean += distance / (double)summary->count;
+    summary->m2 += distance * ((double)ns - summary->mean);
+    if (before < MAX_SORTED) {
+        insert_sorted(summary, before, ns);
+        return;
+    }
+    if (summary->histogram == NULL) {
+        move_to_histogram(summary);
+    }
+    add_to_histogram(summary, ns);
+}
+
+void wl_summary_clear(wl_summary_t *summary)
+{
+    if (summary->histogram != NULL) {
+        g_free(summary->histogram->pages);
+        g_free(summary->histogram->highs);
+        g_free(summary->histogram);
+    }
+    g_free(summary->sorted);
+    memset(summary, 0, sizeof *summary);
+}
+
+uint64_t wl_summary_count(const wl_summary_t *summary)
+{
+    return summary->count;
+}
+
+int64_t wl_summary_min(const wl_summary_t *summary)
+{
+    return summary->min;
+}
+
+int64_t wl_summary_max(const wl_summary_t *summary)
+{
+    return summary->max;
+}
+
+double wl_summary_mean_ns(const wl_summary_t *summary)
+{
+    return summary->mean;
+}
+
+double wl_summary_sd_ns(const wl_summary_t *summary)
+{
+    return summary->count < 2 ? 0 : sqrt(summary->m2 / (double)(summary->count - 1));
+}
+
+int64_t wl_summary_percentile(const wl_summary_t *summary, wl_percentile_t percentile)
+{
+    if (summary->count == 0) {
+        return 0;
+    }
+    if (summary->histogram == NULL) {
+        return summary->sorted[rank_of(percentile, summary->count) - 1];
+    }
+    /* The middle of the outermost buckets may lie beyond every sample. */
+    return CLAMP(bucket_middle(summary->histogram->cursors[percentile].bucket), summary->min,
+                 summary->max);
+}
+
+uint64_t wl_summary_clipped(const wl_summary_t *summary)
+{
+    return summary->clipped;
+}

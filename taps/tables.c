@@ -1,0 +1,413 @@
+/* tables.c
+ * Rows, cells and their order, on Wireshark's stat_tap_table_ui.
+ *
+ * Wireshark's table is a list of cell arrays ("slots") that an open window points into for good.
+ * So slots never move nor go away: where a new row belongs between others, the contents of the
+ * slots behind it move down by one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tables.h"
+
+#include "../plugin/compat.h"
+#include <epan/prefs.h>
+#include <epan/stat_tap_ui.h>
+#include <math.h>
+
+#include "summary.h"
+
+/* Beyond this many rows new ones are appended: keeping order would cost the square of them. */
+#define MAX_SORTED_ROWS 1000
+/* Longer names are cut in tables (not in fields): a window with 64 kB cells is of no use. */
+#define MAX_TEXT 200
+
+enum { COLUMN_REQUESTS, COLUMN_ANSWERED, COLUMN_OPEN, COLUMN_FIRST_TIME, LATENCY_COLUMNS = 10 };
+
+static const struct {
+    const char *header;
+    bool is_time;
+    int width;
+} latency_columns[LATENCY_COLUMNS] = {
+    {"Requests", false, 8},  {"Answered", false, 8}, {"Open", false, 6},     {"Min (ms)", true, 10},
+    {"Mean (ms)", true, 10}, {"SD (ms)", true, 10},  {"p50 (ms)", true, 10}, {"p95 (ms)", true, 10},
+    {"p99 (ms)", true, 10},  {"Max (ms)", true, 10},
+};
+
+static const char *const count_headers[WL_COUNT_MAX] = {
+    [WL_COUNT_LATE] = "Late",
+    [WL_COUNT_RETRIES] = "Retries",
+    [WL_COUNT_DUPLICATES] = "Duplicates",
+    [WL_COUNT_ORPHANS] = "Orphans",
+    [WL_COUNT_REUSED] = "Reused ids",
+};
+
+struct wl_row {
+    char *key; /* its texts, joined: identity and order */
+    const char *text[WL_MAX_KEYS];
+    uint32_t rank;
+    unsigned slot;
+    uint32_t requests, answered, open;
+    uint32_t counts[WL_COUNT_MAX];
+    wl_summary_t *summary;
+};
+
+struct wl_table {
+    stat_tap_table_ui ui; /* first: Wireshark hands it back to us */
+    const wl_table_def_t *def;
+    unsigned keys;
+    GHashTable *rows;   /* key -> wl_row_t */
+    GPtrArray *by_slot; /* wl_row_t */
+    GPtrArray *slots;   /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
+    GStringChunk *text; /* of cells; lives as long as a window may show them */
+    GByteArray *asked;  /* a bit per exchange: its request was counted */
+};
+
+static unsigned pref_max_rows = 10000;
+static unsigned pref_late_after_s = 30;
+
+int64_t wl_tables_late_after(void)
+{
+    return (int64_t)pref_late_after_s * 1000000000;
+}
+
+void wl_tables_register_prefs(struct pref_module *module)
+{
+    prefs_register_uint_preference(
+        module, "table_rows", "Most rows of a table",
+        "Rows a statistics table may grow to; what comes after is summed up in the row (other).",
+        10, &pref_max_rows);
+    prefs_register_uint_preference(module, "late_after", "Late after (seconds)",
+                                   "Answers that took longer are counted in the column Late.", 10,
+                                   &pref_late_after_s);
+}
+
+static void row_free(gpointer pointer)
+{
+    wl_row_t *row = pointer;
+
+    wl_summary_free(row->summary);
+    g_free(row->key);
+    g_free(row);
+}
+
+static unsigned column_count(const wl_table_t *table)
+{
+    return (unsigned)table->ui.nfields;
+}
+
+static void set_uint(stat_tap_table_item_type *cell, uint32_t value)
+{
+    cell->type = TABLE_ITEM_UINT;
+    cell->value.uint_value = value;
+}
+
+static void set_ms(stat_tap_table_item_type *cell, double ns)
+{
+    cell->type = TABLE_ITEM_FLOAT;
+    cell->value.float_value = ns / 1e6;
+}
+
+static void write_cells(wl_table_t *table, const wl_row_t *row)
+{
+    stat_tap_table_item_type *cell = g_ptr_array_index(table->slots, row->slot);
+    const wl_summary_t *summary = row->summary;
+
+    for (unsigned i = 0; i < table->keys; i++, cell++) {
+        cell->type = TABLE_ITEM_STRING;
+        cell->value.string_value = row->text[i];
+    }
+    set_uint(cell++, row->requests);
+    set_uint(cell++, row->answered);
+    set_uint(cell++, row->open);
+    set_ms(cell++, (double)wl_summary_min(summary));
+    set_ms(cell++, wl_summary_mean_ns(summary));
+    set_ms(cell++, wl_summary_sd_ns(summary));
+    set_ms(cell++, (double)wl_summary_percentile(summary, WL_P50));
+    set_ms(cell++, (double)wl_summary_percentile(summary, WL_P95));
+    set_ms(cell++, (double)wl_summary_percentile(summary, WL_P99));
+    set_ms(cell++, (double)wl_summary_max(summary));
+    for (unsigned i = 0; i < WL_COUNT_MAX; i++) {
+        if (table->def->counts & 1u << i) {
+            set_uint(cell++, row->counts[i]);
+        }
+    }
+}
+
+/* Makes the next slot part of Wireshark's table; its memory may be left from before a reset. */
+static void slot_add(wl_table_t *table)
+{
+    stat_tap_table *shown = g_array_index(table->ui.tables, stat_tap_table *, 0);
+    unsigned index = shown->num_elements;
+
+    if (index == table->slots->len) {
+        g_ptr_array_add(table->slots, NULL);
+    }
+    if (g_ptr_array_index(table->slots, index) == NULL) {
+        g_ptr_array_index(table->slots, index) =
+            g_new0(stat_tap_table_item_type, column_count(table));
+    }
+    shown->elements = g_renew(stat_tap_table_item_type *, shown->elements, index + 1);
+    shown->elements[index] = g_ptr_array_index(table->slots, index);
+    shown->num_elements = index + 1;
+}
+
+static int row_compare(const wl_row_t *a, const wl_row_t *b)
+{
+    if (a->rank != b->rank) {
+        return a->rank < b->rank ? -1 : 1;
+    }
+    return strcmp(a->key, b->key);
+}
+
+static void row_place(wl_table_t *table, wl_row_t *row)
+{
+    unsigned at = table->by_slot->len;
+
+    slot_add(table);
+    g_ptr_array_add(table->by_slot, row);
+    if (at < MAX_SORTED_ROWS) {
+        for (; at > 0; at--) {
+            wl_row_t *above = g_ptr_array_index(table->by_slot, at - 1);
+            if (row_compare(above, row) <= 0) {
+                break;
+            }
+            g_ptr_array_index(table->by_slot, at) = above;
+            above->slot = at;
+            memcpy(g_ptr_array_index(table->slots, at), g_ptr_array_index(table->slots, at - 1),
+                   column_count(table) * sizeof(stat_tap_table_item_type));
+        }
+        g_ptr_array_index(table->by_slot, at) = row;
+    }
+    row->slot = at;
+}
+
+static const char *cell_text(wl_table_t *table, const char *text)
+{
+    char cut[MAX_TEXT + 4];
+    const char *end;
+
+    if (text == NULL) {
+        text = "";
+    }
+    if (strlen(text) > MAX_TEXT) {
+        /* Not in the middle of a UTF-8 character: the GUI would show none of it. */
+        end = g_utf8_find_prev_char(text, text + MAX_TEXT + 1);
+        g_snprintf(cut, sizeof cut, "%.*s...", (int)(end - text), text);
+        text = cut;
+    }
+    return g_string_chunk_insert_const(table->text, text);
+}
+
+wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
+{
+    static const wl_row_key_t other = {.text = {"(other)"}, .rank = UINT32_MAX};
+    char joined[WL_MAX_KEYS * (MAX_TEXT + 8)] = "";
+    const char *text[WL_MAX_KEYS];
+    wl_row_t *row;
+
+    for (unsigned i = 0; i < table->keys; i++) {
+        text[i] = cell_text(table, key->text[i]);
+        g_strlcat(joined, text[i], sizeof joined);
+        g_strlcat(joined, "\x1f", sizeof joined);
+    }
+    row = g_hash_table_lookup(table->rows, joined);
+    if (row != NULL) {
+        return row;
+    }
+    if (table->by_slot->len >= MAX(pref_max_rows, 1) && key != &other) {
+        return wl_table_row(table, &other);
+    }
+    row = g_new0(wl_row_t, 1);
+    row->key = g_strdup(joined);
+    row->rank = key->rank;
+    memcpy(row->text, text, table->keys * sizeof text[0]);
+    row->summary = wl_summary_new();
+    g_hash_table_insert(table->rows, row->key, row);
+    row_place(table, row);
+    write_cells(table, row);
+    return row;
+}
+
+static bool asked_test(const wl_table_t *table, wl_exchange_id_t id)
+{
+    return id / 8 < table->asked->len && (table->asked->data[id / 8] & 1u << id % 8) != 0;
+}
+
+void wl_table_request(wl_table_t *table, wl_row_t *row, wl_exchange_id_t id)
+{
+    if (id / 8 >= table->asked->len) {
+        guint old = table->asked->len;
+        g_byte_array_set_size(table->asked, MAX(id / 8 + 1, old * 2));
+        memset(table->asked->data + old, 0, table->asked->len - old);
+    }
+    table->asked->data[id / 8] |= (uint8_t)(1u << id % 8);
+    row->requests++;
+    row->open++;
+    write_cells(table, row);
+}
+
+void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_exchange_id_t id,
+                     int64_t time_ns)
+{
+    if (asked_test(table, id)) {
+        asked->open--;
+        if (asked != row) {
+            asked->requests--;
+            row->requests++;
+            write_cells(table, asked);
+        }
+    }
+    row->answered++;
+    if (time_ns != WL_NO_TIME) {
+        wl_summary_add(row->summary, time_ns);
+        row->counts[WL_COUNT_LATE] += time_ns > wl_tables_late_after();
+    }
+    write_cells(table, row);
+}
+
+void wl_table_part(wl_table_t *table, wl_row_t *row, int64_t time_ns)
+{
+    row->requests++;
+    row->answered++;
+    if (time_ns != WL_NO_TIME) {
+        wl_summary_add(row->summary, time_ns);
+    }
+    write_cells(table, row);
+}
+
+void wl_table_count(wl_table_t *table, wl_row_t *row, wl_count_t what)
+{
+    row->counts[what]++;
+    write_cells(table, row);
+}
+
+/* Wireshark's callbacks. */
+
+static void table_init(stat_tap_table_ui *ui)
+{
+    /* Called again for each window and each new filter: one table serves them all. */
+    if (stat_tap_find_table(ui, ui->title) == NULL) {
+        stat_tap_add_table(ui, stat_tap_init_table(ui->title, (int)ui->nfields, 0, NULL));
+    }
+}
+
+static tap_packet_status table_packet(void *data, packet_info *pinfo _U_,
+                                      epan_dissect_t *edt _U_, const void *record,
+                                      tap_flags_t flags _U_)
+{
+    wl_table_t *table = (wl_table_t *)((stat_data_t *)data)->stat_tap_data;
+
+    table->def->take(table, record);
+    return TAP_PACKET_REDRAW;
+}
+
+static wl_table_t *table_of(const stat_tap_table *shown);
+
+/* Rows go, slots stay: a second window of the same table still points into them. */
+static void table_reset(stat_tap_table *shown)
+{
+    wl_table_t *table = table_of(shown);
+
+    shown->num_elements = 0;
+    g_hash_table_remove_all(table->rows);
+    g_ptr_array_set_size(table->by_slot, 0);
+    g_byte_array_set_size(table->asked, 0);
+}
+
+/* The last window is gone and Wireshark frees the slots in use: forget them. */
+static void table_free_cell(stat_tap_table *shown, guint row, guint column,
+                            stat_tap_table_item_type *cell _U_)
+{
+    wl_table_t *table = table_of(shown);
+
+    if (column == 0) {
+        g_ptr_array_index(table->slots, row) = NULL;
+    }
+    if (row == 0 && column == 0) {
+        g_hash_table_remove_all(table->rows);
+        g_ptr_array_set_size(table->by_slot, 0);
+        g_byte_array_set_size(table->asked, 0);
+    }
+}
+
+static GPtrArray *all_tables;
+
+static wl_table_t *table_of(const stat_tap_table *shown)
+{
+    for (unsigned i = 0; i < all_tables->len; i++) {
+        wl_table_t *table = g_ptr_array_index(all_tables, i);
+        if (table->ui.tables != NULL && table->ui.tables->len > 0 &&
+            g_array_index(table->ui.tables, stat_tap_table *, 0) == shown) {
+            return table;
+        }
+    }
+    g_assert_not_reached();
+}
+
+/* tshark prints headers as they are: they carry their column's width themselves. */
+static void set_column(stat_tap_table_item *column, stat_tap_table_item_enum type,
+                       const char *header, int width)
+{
+    bool left = type == TABLE_ITEM_STRING;
+
+    width = MAX(width, (int)strlen(header));
+    column->type = type;
+    column->align = left ? TAP_ALIGN_LEFT : TAP_ALIGN_RIGHT;
+    column->column_name = g_strdup_printf("%*s", left ? -width : width, header);
+    column->field_format = g_strdup_printf(left                       ? "%%-%ds"
+                                           : type == TABLE_ITEM_FLOAT ? "%%%d.3f"
+                                                                      : "%%%du",
+                                           width);
+}
+
+void wl_table_register(const wl_table_def_t *def)
+{
+    wl_table_t *table = g_new0(wl_table_t, 1);
+    stat_tap_table_item *columns =
+        g_new0(stat_tap_table_item, WL_MAX_KEYS + LATENCY_COLUMNS + WL_COUNT_MAX);
+    unsigned n = 0;
+
+    while (table->keys < WL_MAX_KEYS && def->keys[table->keys] != NULL) {
+        set_column(&columns[n++], TABLE_ITEM_STRING, def->keys[table->keys],
+                   def->key_widths[table->keys]);
+        table->keys++;
+    }
+    for (unsigned i = 0; i < LATENCY_COLUMNS; i++) {
+        set_column(&columns[n++], latency_columns[i].is_time ? TABLE_ITEM_FLOAT : TABLE_ITEM_UINT,
+                   latency_columns[i].header, latency_columns[i].width);
+    }
+    for (unsigned i = 0; i < WL_COUNT_MAX; i++) {
+        if (def->counts & 1u << i) {
+            set_column(&columns[n++], TABLE_ITEM_UINT, count_headers[i], 0);
+        }
+    }
+    table->def = def;
+    table->rows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, row_free);
+    table->by_slot = g_ptr_array_new();
+    table->slots = g_ptr_array_new();
+    table->text = g_string_chunk_new(1024);
+    table->asked = g_byte_array_new();
+    table->ui = (stat_tap_table_ui){
+        .group = REGISTER_PACKET_STAT_GROUP_UNSORTED,
+        .title = def->title,
+        .tap_name = def->tap,
+        .cli_string = def->cli,
+        .stat_tap_init_cb = table_init,
+        .packet_func = table_packet,
+        .stat_tap_reset_table_cb = table_reset,
+        .stat_tap_free_table_item_cb = table_free_cell,
+        .nfields = n,
+        .fields = columns,
+    };
+    if (all_tables == NULL) {
+        all_tables = g_ptr_array_new();
+    }
+    g_ptr_array_add(all_tables, table);
+    register_stat_tap_table_ui(&table->ui);
+}
+
+void wl_tables_register(void)
+{
+    wl_latency_tables_register();
+    wl_srt_tables_register();
+}

@@ -1,0 +1,76 @@
+/* tables.h
+ * Statistics tables made of tap records: rows keyed by text, the latency columns all tables share,
+ * and each table's own counters. One mechanism serves tshark -z, the GUI's Statistics menu, and sharkd.
+ *
+ * No table of Wireshark tells its owner when it is about to be drawn, so every cell of a row is
+ * right after every record.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_TABLES_H
+#define WIRELAT_TABLES_H
+
+#include "../plugin/exchange.h"
+
+/* Registers every table of Wirelat (tap plugin entry). */
+void wl_tables_register(void);
+
+/* Counters that a table may show beside the latency columns. */
+typedef enum {
+    WL_COUNT_LATE,
+    WL_COUNT_RETRIES,
+    WL_COUNT_DUPLICATES,
+    WL_COUNT_ORPHANS,
+    WL_COUNT_REUSED,
+    WL_COUNT_MAX
+} wl_count_t;
+
+typedef struct wl_table wl_table_t;
+typedef struct wl_row wl_row_t;
+
+#define WL_MAX_KEYS 4
+
+/* Which row a record belongs to: the key columns' text, and a rank that orders rows first. */
+typedef struct {
+    const char *text[WL_MAX_KEYS];
+    uint32_t rank;
+    char buffer[64]; /* room for a text that is made up */
+} wl_row_key_t;
+
+typedef struct {
+    const char *title; /* of the window and the menu item */
+    const char *cli;   /* after -z: exactly two parts, no prefix of another name */
+    const char *tap;
+    const char *keys[WL_MAX_KEYS]; /* key columns' headers */
+    int key_widths[WL_MAX_KEYS];
+    unsigned counts; /* 1u << WL_COUNT_*: which counters it shows */
+    /* Puts the record into rows with the functions below. */
+    void (*take)(wl_table_t *table, const wl_record_t *record);
+} wl_table_def_t;
+
+void wl_table_register(const wl_table_def_t *def);
+
+/* The row of the key; at the bound of rows it is "(other)". */
+wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key);
+
+/* A request of this exchange belongs to the row. */
+void wl_table_request(wl_table_t *table, wl_row_t *row, wl_exchange_id_t id);
+/* It was answered. `asked` is the row it was counted in as a request; if that is another, the
+ * request moves. A request that the table's filter hid is not counted as one. */
+void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_exchange_id_t id,
+                     int64_t time_ns);
+/* A part of an exchange with a time of its own; request and answer at once. */
+void wl_table_part(wl_table_t *table, wl_row_t *row, int64_t time_ns);
+void wl_table_count(wl_table_t *table, wl_row_t *row, wl_count_t what);
+
+/* The tables themselves, one file each. */
+void wl_latency_tables_register(void);
+void wl_srt_tables_register(void);
+
+/* Answers later than this count as late; a preference. Nanoseconds. */
+int64_t wl_tables_late_after(void);
+/* Registers the tables' preferences; the module belongs to "wirelat". */
+struct pref_module;
+void wl_tables_register_prefs(struct pref_module *module);
+
+#endif
