@@ -8,9 +8,11 @@
  *      ... -1024..-1023 | -512 .. -2 -1 | 0 1 2 .. 511 | .. 1023 | 1024..1025 | 1026..1027 ...
  *          width 2        width 1                                  width 2
  *
- *   page        64 neighbouring buckets: a word that says which are not empty, and 16-bit counters;
- *               allocated with its first sample
- *   high        upper 16 bits of a page's counters; allocated when one of them overflows
+ *   page        64 neighbouring buckets, allocated with its first sample: a word that says which are
+ *               not empty, and their counters, cut into planes
+ *   plane       one byte of each of a page's counters; the next higher plane is allocated when one
+ *               of them overflows, so that the crowded middle of a row pays for wide counters and its
+ *               tails do not
  *   cursor      per percentile, the bucket that holds its rank and the samples below that bucket.
  *               One more sample moves a rank by at most one, so the cursor moves to its neighbour
  *               among the buckets that are not empty, or stays. Without it each sample would cost a
@@ -35,18 +37,17 @@
 #define SIDE_BUCKETS ((63 - SUB_BITS + 1) * SUB_BUCKETS)
 #define PAGES (2 * SIDE_BUCKETS / PAGE_BUCKETS)
 #define PAGE_WORDS ((PAGES + 63) / 64)
-#define GROW_STEP 16 /* pages or highs at once */
-#define NO_HIGH 0
+#define PLANES 4     /* bytes of a counter */
+#define GROW_STEP 16 /* pages or planes at once */
 
 typedef struct {
-    uint64_t used; /* bit i: bucket i is not empty */
-    uint16_t high; /* 1 + index into highs, or NO_HIGH */
-    uint16_t low[PAGE_BUCKETS];
+    uint64_t used;          /* bit i: bucket i is not empty */
+    uint16_t plane[PLANES]; /* 1 + index into planes, lowest byte first; 0 for none */
 } wl_page_t;
 
 typedef struct {
-    uint16_t count[PAGE_BUCKETS];
-} wl_high_t;
+    uint8_t byte[PAGE_BUCKETS];
+} wl_plane_t;
 
 typedef struct {
     unsigned bucket;
@@ -54,11 +55,11 @@ typedef struct {
 } wl_cursor_t;
 
 typedef struct {
-    uint64_t used[PAGE_WORDS]; /* bit i: page i exists */
+    uint64_t used[PAGE_WORDS]; /* bit i: page i is not empty */
     uint16_t page_at[PAGES];   /* 1 + index into pages; 0 for none */
     wl_page_t *pages;
-    wl_high_t *highs;
-    unsigned n_pages, max_pages, n_highs, max_highs;
+    wl_plane_t *planes;
+    unsigned n_pages, max_pages, n_planes, max_planes;
     uint64_t count; /* samples in buckets */
     wl_cursor_t cursors[WL_PERCENTILES];
 } wl_histogram_t;
@@ -134,10 +135,14 @@ static wl_page_t *page_of(const wl_histogram_t *histogram, unsigned bucket)
 static uint64_t bucket_count(const wl_histogram_t *histogram, unsigned bucket)
 {
     const wl_page_t *page = page_of(histogram, bucket);
-    unsigned i = bucket % PAGE_BUCKETS;
-    uint64_t high = page->high == NO_HIGH ? 0 : histogram->highs[page->high - 1].count[i];
+    uint64_t count = 0;
 
-    return high << 16 | page->low[i];
+    for (unsigned k = 0; k < PLANES && page->plane[k] != 0; k++) {
+        uint64_t byte = histogram->planes[page->plane[k] - 1].byte[bucket % PAGE_BUCKETS];
+
+        count |= byte << 8 * k;
+    }
+    return count;
 }
 
 static unsigned first_of_page(const wl_histogram_t *histogram, unsigned page)
@@ -188,17 +193,16 @@ size_t wl_summary_bytes(const wl_summary_t *summary)
 
     if (histogram != NULL) {
         bytes += sizeof *histogram + histogram->max_pages * sizeof *histogram->pages +
-                 histogram->max_highs * sizeof *histogram->highs;
+                 histogram->max_planes * sizeof *histogram->planes;
     }
     return bytes;
 }
 
-/* Both false when the bound leaves no room: nothing has changed then. */
-
+/* False when the bound leaves no room; so is add_plane, which can leave a new page without any
+ * counter: a page counts as used from its first sample on. */
 static bool add_page(wl_summary_t *summary, unsigned bucket)
 {
     wl_histogram_t *histogram = summary->histogram;
-    unsigned page = bucket / PAGE_BUCKETS;
 
     if (histogram->n_pages == histogram->max_pages) {
         if (wl_summary_bytes(summary) + GROW_STEP * sizeof(wl_page_t) > WL_SUMMARY_MAX_BYTES) {
@@ -208,28 +212,27 @@ static bool add_page(wl_summary_t *summary, unsigned bucket)
         histogram->pages = g_renew(wl_page_t, histogram->pages, histogram->max_pages);
     }
     memset(&histogram->pages[histogram->n_pages], 0, sizeof(wl_page_t));
-    histogram->page_at[page] = (uint16_t)++histogram->n_pages;
-    histogram->used[page / 64] |= UINT64_C(1) << page % 64;
+    histogram->page_at[bucket / PAGE_BUCKETS] = (uint16_t)++histogram->n_pages;
     return true;
 }
 
-static bool add_high(wl_summary_t *summary, wl_page_t *page)
+static bool add_plane(wl_summary_t *summary, uint16_t *plane)
 {
     wl_histogram_t *histogram = summary->histogram;
 
-    if (histogram->n_highs == histogram->max_highs) {
-        if (wl_summary_bytes(summary) + GROW_STEP * sizeof(wl_high_t) > WL_SUMMARY_MAX_BYTES) {
+    if (histogram->n_planes == histogram->max_planes) {
+        if (wl_summary_bytes(summary) + GROW_STEP * sizeof(wl_plane_t) > WL_SUMMARY_MAX_BYTES) {
             return false;
         }
-        histogram->max_highs += GROW_STEP;
-        histogram->highs = g_renew(wl_high_t, histogram->highs, histogram->max_highs);
+        histogram->max_planes += GROW_STEP;
+        histogram->planes = g_renew(wl_plane_t, histogram->planes, histogram->max_planes);
     }
-    memset(&histogram->highs[histogram->n_highs], 0, sizeof(wl_high_t));
-    page->high = (uint16_t)++histogram->n_highs;
+    memset(&histogram->planes[histogram->n_planes], 0, sizeof(wl_plane_t));
+    *plane = (uint16_t)++histogram->n_planes;
     return true;
 }
 
-/* False when the sample has no room: its bucket has no page, or its counter no further bits. */
+/* False when the sample has no room: its bucket has no page, or its counter no further byte. */
 static bool count_sample(wl_summary_t *summary, unsigned bucket)
 {
     wl_histogram_t *histogram = summary->histogram;
@@ -240,21 +243,23 @@ static bool count_sample(wl_summary_t *summary, unsigned bucket)
         return false;
     }
     page = page_of(histogram, bucket);
-    if (page->low[i] == UINT16_MAX) {
-        if (page->high == NO_HIGH && !add_high(summary, page)) {
+    for (unsigned k = 0; k < PLANES; k++) {
+        if (page->plane[k] == 0 && !add_plane(summary, &page->plane[k])) {
             return false;
         }
-        if (histogram->highs[page->high - 1].count[i] == UINT16_MAX) {
-            return false;
+        if (histogram->planes[page->plane[k] - 1].byte[i] < UINT8_MAX) {
+            histogram->planes[page->plane[k] - 1].byte[i]++;
+            while (k > 0) {
+                histogram->planes[page->plane[--k] - 1].byte[i] = 0; /* the carry */
+            }
+            page->used |= UINT64_C(1) << i;
+            histogram->used[bucket / PAGE_BUCKETS / 64] |= UINT64_C(1)
+                                                           << bucket / PAGE_BUCKETS % 64;
+            histogram->count++;
+            return true;
         }
-        histogram->highs[page->high - 1].count[i]++;
-        page->low[i] = 0;
-    } else {
-        page->low[i]++;
     }
-    page->used |= UINT64_C(1) << i;
-    histogram->count++;
-    return true;
+    return false;
 }
 
 /* `bucket` has just got a sample. */
@@ -368,7 +373,7 @@ void wl_summary_clear(wl_summary_t *summary)
 {
     if (summary->histogram != NULL) {
         g_free(summary->histogram->pages);
-        g_free(summary->histogram->highs);
+        g_free(summary->histogram->planes);
         g_free(summary->histogram);
     }
     g_free(summary->sorted);

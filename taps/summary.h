@@ -36,12 +36,7 @@
 
 typedef struct wl_summary wl_summary_t;
 
-typedef enum {
-    WL_P50,
-    WL_P95,
-    WL_P99,
-    WL_PERCENTILES
-} wl_percentile_t;
+typedef enum { WL_P50, WL_P95, WL_P99, WL_PERCENTILES } wl_percentile_t;
 
 /* An empty summary; the caller frees it. Never NULL (GLib aborts without memory). */
 wl_summary_t *wl_summary_new(void);
@@ -67,10 +62,10 @@ double wl_summary_sd_ns(const wl_summary_t *summary);
 
 int64_t wl_summary_percentile(const wl_summary_t *summary, wl_percentile_t percentile);
 
-/* Samples that the percentiles leave out because the memory bound was reached: a row needs some
- * 400 ranges of values (eighths of a power of two, on either side of 0) for that, or more than
- * 10^9 samples spread over all times from 1 ns to 1000 s. The other figures include them. 0 means
- * that the percentiles hold for all samples. */
+/* Samples that the percentiles leave out because the memory bound was reached; the other figures
+ * include them. 0 means that the percentiles hold for all samples. It stays 0 for 10^11 samples
+ * spread over all times from 1 ns to 1000 s, or 10^6 over those of both signs; the bound is only
+ * reached by values in nearly every power of two that an int64 has. */
 uint64_t wl_summary_clipped(const wl_summary_t *summary);
 
 /* Memory the summary takes now, itself included. */
