@@ -12,6 +12,7 @@
 
 #include <epan/prefs.h>
 
+#include "framing.h"
 #include "read_span.h"
 #include "show.h"
 
@@ -34,6 +35,7 @@ static bool enabled(int proto)
 /* Inside the scope of a file just opened, or to be dissected again. */
 static void file_opened(void)
 {
+    wl_framing_apply();
     wanted_groups = 0;
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
@@ -228,6 +230,7 @@ struct pref_module *wl_postdissect_register(void)
         "Requests waiting for an answer that are kept over all streams; beyond it the oldest are "
         "forgotten and counted as evicted.",
         10, &pref_pending_total);
+    wl_framing_register(proto_wirelat, module);
     register_init_routine(file_opened);
     register_cleanup_routine(file_closed);
     register_postdissector(handle);
@@ -237,4 +240,5 @@ struct pref_module *wl_postdissect_register(void)
 void wl_postdissect_handoff(void)
 {
     wl_read_resolve();
+    wl_framing_handoff();
 }

@@ -33,6 +33,12 @@ static const struct {
     {"p99 (ms)", true, 10},  {"Max (ms)", true, 10},
 };
 
+static const stat_tap_table_item_enum extra_types[] = {
+    [WL_EXTRA_UINT] = TABLE_ITEM_UINT,
+    [WL_EXTRA_REAL] = TABLE_ITEM_FLOAT,
+    [WL_EXTRA_TEXT] = TABLE_ITEM_STRING,
+};
+
 static const char *const count_headers[WL_COUNT_MAX] = {
     [WL_COUNT_LATE] = "Late",
     [WL_COUNT_RETRIES] = "Retries",
@@ -49,12 +55,15 @@ struct wl_row {
     uint32_t requests, answered, open;
     uint32_t counts[WL_COUNT_MAX];
     wl_summary_t *summary;
+    wl_summary_t *parts[WL_MAX_PARTS]; /* as far as the table has any */
+    stat_tap_table_item_type *extras;
+    void *data;
 };
 
 struct wl_table {
     stat_tap_table_ui ui; /* first: Wireshark hands it back to us */
     const wl_table_def_t *def;
-    unsigned keys;
+    unsigned keys, parts;
     GHashTable *rows;   /* key -> wl_row_t */
     GPtrArray *by_slot; /* wl_row_t */
     GPtrArray *slots;   /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
@@ -86,6 +95,11 @@ static void row_free(gpointer pointer)
     wl_row_t *row = pointer;
 
     wl_summary_free(row->summary);
+    for (unsigned i = 0; i < WL_MAX_PARTS; i++) {
+        wl_summary_free(row->parts[i]);
+    }
+    g_free(row->extras);
+    g_free(row->data);
     g_free(row->key);
     g_free(row);
 }
@@ -107,15 +121,10 @@ static void set_ms(stat_tap_table_item_type *cell, double ns)
     cell->value.float_value = ns / 1e6;
 }
 
-static void write_cells(wl_table_t *table, const wl_row_t *row)
+static void write_latency(stat_tap_table_item_type *cell, const wl_row_t *row)
 {
-    stat_tap_table_item_type *cell = g_ptr_array_index(table->slots, row->slot);
     const wl_summary_t *summary = row->summary;
 
-    for (unsigned i = 0; i < table->keys; i++, cell++) {
-        cell->type = TABLE_ITEM_STRING;
-        cell->value.string_value = row->text[i];
-    }
     set_uint(cell++, row->requests);
     set_uint(cell++, row->answered);
     set_uint(cell++, row->open);
@@ -126,6 +135,28 @@ static void write_cells(wl_table_t *table, const wl_row_t *row)
     set_ms(cell++, (double)wl_summary_percentile(summary, WL_P95));
     set_ms(cell++, (double)wl_summary_percentile(summary, WL_P99));
     set_ms(cell++, (double)wl_summary_max(summary));
+}
+
+static void write_cells(wl_table_t *table, const wl_row_t *row)
+{
+    stat_tap_table_item_type *cell = g_ptr_array_index(table->slots, row->slot);
+
+    for (unsigned i = 0; i < table->keys; i++, cell++) {
+        cell->type = TABLE_ITEM_STRING;
+        cell->value.string_value = row->text[i];
+    }
+    if (!table->def->without_latency) {
+        write_latency(cell, row);
+        cell += LATENCY_COLUMNS;
+    }
+    for (unsigned i = 0; i < table->parts; i++) {
+        set_ms(cell++, wl_summary_mean_ns(row->parts[i]));
+        set_ms(cell++, (double)wl_summary_percentile(row->parts[i], WL_P95));
+        set_ms(cell++, (double)wl_summary_max(row->parts[i]));
+    }
+    for (unsigned i = 0; i < table->def->extra_count; i++) {
+        *cell++ = row->extras[i];
+    }
     for (unsigned i = 0; i < WL_COUNT_MAX; i++) {
         if (table->def->counts & 1u << i) {
             set_uint(cell++, row->counts[i]);
@@ -222,6 +253,16 @@ wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
     row->rank = key->rank;
     memcpy(row->text, text, table->keys * sizeof text[0]);
     row->summary = wl_summary_new();
+    for (unsigned i = 0; i < table->parts; i++) {
+        row->parts[i] = wl_summary_new();
+    }
+    row->extras = g_new0(stat_tap_table_item_type, table->def->extra_count);
+    for (unsigned i = 0; i < table->def->extra_count; i++) {
+        row->extras[i].type = extra_types[table->def->extras[i].type];
+        if (table->def->extras[i].type == WL_EXTRA_TEXT) {
+            row->extras[i].value.string_value = "";
+        }
+    }
     g_hash_table_insert(table->rows, row->key, row);
     row_place(table, row);
     write_cells(table, row);
@@ -279,6 +320,38 @@ void wl_table_count(wl_table_t *table, wl_row_t *row, wl_count_t what)
 {
     row->counts[what]++;
     write_cells(table, row);
+}
+
+void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t time_ns)
+{
+    wl_summary_add(row->parts[part], time_ns);
+    write_cells(table, row);
+}
+
+void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value)
+{
+    row->extras[extra].value.uint_value = value;
+    write_cells(table, row);
+}
+
+void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value)
+{
+    row->extras[extra].value.float_value = value;
+    write_cells(table, row);
+}
+
+void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value)
+{
+    row->extras[extra].value.string_value = cell_text(table, value);
+    write_cells(table, row);
+}
+
+void *wl_table_row_data(wl_row_t *row, size_t size)
+{
+    if (row->data == NULL) {
+        row->data = g_malloc0(size);
+    }
+    return row->data;
 }
 
 /* Wireshark's callbacks. */
@@ -345,42 +418,57 @@ static wl_table_t *table_of(const stat_tap_table *shown)
 }
 
 /* tshark prints headers as they are: they carry their column's width themselves. */
-static void set_column(stat_tap_table_item *column, stat_tap_table_item_enum type,
-                       const char *header, int width)
+static void add_column(wl_table_t *table, stat_tap_table_item_enum type, const char *header,
+                       int width, int decimals)
 {
+    stat_tap_table_item *column = &table->ui.fields[table->ui.nfields++];
     bool left = type == TABLE_ITEM_STRING;
 
     width = MAX(width, (int)strlen(header));
     column->type = type;
     column->align = left ? TAP_ALIGN_LEFT : TAP_ALIGN_RIGHT;
     column->column_name = g_strdup_printf("%*s", left ? -width : width, header);
-    column->field_format = g_strdup_printf(left                       ? "%%-%ds"
-                                           : type == TABLE_ITEM_FLOAT ? "%%%d.3f"
-                                                                      : "%%%du",
-                                           width);
+    column->field_format = left ? g_strdup_printf("%%-%ds", width)
+                           : type == TABLE_ITEM_FLOAT
+                               ? g_strdup_printf("%%%d.%df", width, decimals)
+                               : g_strdup_printf("%%%du", width);
+}
+
+static void add_columns(wl_table_t *table, const wl_table_def_t *def)
+{
+    static const char *const part_columns[] = {"mean", "p95", "max"};
+
+    for (; table->keys < WL_MAX_KEYS && def->keys[table->keys] != NULL; table->keys++) {
+        add_column(table, TABLE_ITEM_STRING, def->keys[table->keys], def->key_widths[table->keys],
+                   0);
+    }
+    for (unsigned i = 0; !def->without_latency && i < LATENCY_COLUMNS; i++) {
+        add_column(table, latency_columns[i].is_time ? TABLE_ITEM_FLOAT : TABLE_ITEM_UINT,
+                   latency_columns[i].header, latency_columns[i].width, 3);
+    }
+    for (; table->parts < WL_MAX_PARTS && def->parts[table->parts] != NULL; table->parts++) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(part_columns); i++) {
+            char *header =
+                g_strdup_printf("%s %s (ms)", def->parts[table->parts], part_columns[i]);
+            add_column(table, TABLE_ITEM_FLOAT, header, 0, 3);
+            g_free(header);
+        }
+    }
+    for (unsigned i = 0; i < def->extra_count; i++) {
+        add_column(table, extra_types[def->extras[i].type], def->extras[i].header,
+                   def->extras[i].width, def->extras[i].decimals);
+    }
+    for (unsigned i = 0; i < WL_COUNT_MAX; i++) {
+        if (def->counts & 1u << i) {
+            add_column(table, TABLE_ITEM_UINT, count_headers[i], 0, 0);
+        }
+    }
 }
 
 void wl_table_register(const wl_table_def_t *def)
 {
     wl_table_t *table = g_new0(wl_table_t, 1);
-    stat_tap_table_item *columns =
-        g_new0(stat_tap_table_item, WL_MAX_KEYS + LATENCY_COLUMNS + WL_COUNT_MAX);
-    unsigned n = 0;
 
-    while (table->keys < WL_MAX_KEYS && def->keys[table->keys] != NULL) {
-        set_column(&columns[n++], TABLE_ITEM_STRING, def->keys[table->keys],
-                   def->key_widths[table->keys]);
-        table->keys++;
-    }
-    for (unsigned i = 0; i < LATENCY_COLUMNS; i++) {
-        set_column(&columns[n++], latency_columns[i].is_time ? TABLE_ITEM_FLOAT : TABLE_ITEM_UINT,
-                   latency_columns[i].header, latency_columns[i].width);
-    }
-    for (unsigned i = 0; i < WL_COUNT_MAX; i++) {
-        if (def->counts & 1u << i) {
-            set_column(&columns[n++], TABLE_ITEM_UINT, count_headers[i], 0);
-        }
-    }
     table->def = def;
     table->rows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, row_free);
     table->by_slot = g_ptr_array_new();
@@ -396,9 +484,10 @@ void wl_table_register(const wl_table_def_t *def)
         .packet_func = table_packet,
         .stat_tap_reset_table_cb = table_reset,
         .stat_tap_free_table_item_cb = table_free_cell,
-        .nfields = n,
-        .fields = columns,
+        .fields = g_new0(stat_tap_table_item, WL_MAX_KEYS + LATENCY_COLUMNS + 3 * WL_MAX_PARTS +
+                                                  WL_MAX_EXTRAS + WL_COUNT_MAX),
     };
+    add_columns(table, def);
     if (all_tables == NULL) {
         all_tables = g_ptr_array_new();
     }

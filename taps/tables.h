@@ -29,6 +29,16 @@ typedef struct wl_table wl_table_t;
 typedef struct wl_row wl_row_t;
 
 #define WL_MAX_KEYS 4
+#define WL_MAX_PARTS 4
+#define WL_MAX_EXTRAS 32
+
+/* A column of a table's own, set by wl_table_set_...(). */
+typedef enum { WL_EXTRA_UINT, WL_EXTRA_REAL, WL_EXTRA_TEXT } wl_extra_type_t;
+typedef struct {
+    const char *header; /* with its unit */
+    wl_extra_type_t type;
+    int width, decimals; /* decimals of REAL */
+} wl_extra_t;
 
 /* Which row a record belongs to: the key columns' text, and a rank that orders rows first. */
 typedef struct {
@@ -44,6 +54,11 @@ typedef struct {
     const char *keys[WL_MAX_KEYS]; /* key columns' headers */
     int key_widths[WL_MAX_KEYS];
     unsigned counts; /* 1u << WL_COUNT_*: which counters it shows */
+    /* Further times of a row: each gives three columns, "<name> mean (ms)", p95 and max. */
+    const char *parts[WL_MAX_PARTS];
+    const wl_extra_t *extras;
+    unsigned extra_count;
+    bool without_latency; /* none of the columns from Requests to Max */
     /* Puts the record into rows with the functions below. */
     void (*take)(wl_table_t *table, const wl_record_t *record);
 } wl_table_def_t;
@@ -62,6 +77,14 @@ void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_excha
 /* A part of an exchange with a time of its own; request and answer at once. */
 void wl_table_part(wl_table_t *table, wl_row_t *row, int64_t time_ns);
 void wl_table_count(wl_table_t *table, wl_row_t *row, wl_count_t what);
+/* A sample of one of the table's parts. */
+void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t time_ns);
+/* Sets a column of the table's own, by its index in `extras`. */
+void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value);
+void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value);
+void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value);
+/* State of a table's own per row, zeroed at first: freed with the row. */
+void *wl_table_row_data(wl_row_t *row, size_t size);
 
 /* The tables themselves, one file each. */
 void wl_latency_tables_register(void);

@@ -1,0 +1,441 @@
+/* framing.c
+ * The handles, the tables they stand in, and each direction's place in the byte stream.
+ *
+ *   tcp.port 1883 -> [handle] -> mqtt        same bytes, same call, unless
+ *     [..][3]  [90 02 ..]                      a fixed header is split: waits for one more segment
+ *     [payload of a lost start][30 ..]         out of step: skips to the next sure header
+ *
+ * What is decided on the first pass is kept per frame, so that later passes decide alike.
+ *
+ * A handle belongs to a "protocol in name only" below the dissector it stands for: it is disabled
+ * and enabled with that one, adds no layer, and goes by its name in Decode As.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "framing.h"
+
+#include <epan/conversation.h>
+#include <epan/dissectors/packet-tcp.h>
+#include <epan/prefs.h>
+
+#include "frame_rules.h"
+
+typedef struct {
+    bool in_step; /* next_seq is where a message begins */
+    bool lost;    /* looking for one */
+    uint32_t next_seq;
+    uint32_t tail_length; /* of the message at next_seq, 0 unknown */
+} half_t;
+
+typedef struct {
+    address first_source;
+    uint32_t first_port;
+    uint32_t server_port; /* Kafka; 0 not settled yet */
+    bool ids_known;
+    int32_t first_id, last_id;
+    half_t half[2];
+} conversation_state_t;
+
+typedef struct {
+    const char *protocol; /* of the dissector, its filter name */
+    wl_header_rule_t rule;
+    uint32_t fixed; /* bytes the dissector itself knows to wait for */
+    bool is_kafka;
+    dissector_t dissect;
+    /* resolved at hand-off */
+    int proto, proto_added; /* in name only */
+    dissector_handle_t real;     /* NULL: not in this Wireshark */
+    dissector_handle_t in_front; /* where a user's Decode As chose the dissector; named as it */
+    dissector_handle_t added;    /* everywhere else; the name must be another one */
+    /* preferences */
+    wl_pref_bool_t enabled;
+    range_t *ports[2];
+    GArray *added_ports[2]; /* added_port_t, for each of the tables */
+} framed_t;
+
+typedef struct {
+    uint32_t port;
+    dissector_handle_t before;
+} added_port_t;
+
+static const char *const tables[2] = {"tcp.port", "tls.port"};
+
+static int dissect_framed_mqtt(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data);
+static int dissect_framed_kafka(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data);
+
+static framed_t framed[] = {
+    {.protocol = "mqtt", .rule = wl_header_mqtt, .fixed = 2, .dissect = dissect_framed_mqtt,
+     .enabled = true},
+    {.protocol = "kafka", .rule = wl_header_kafka, .fixed = UINT32_MAX, .is_kafka = true,
+     .dissect = dissect_framed_kafka, .enabled = true},
+};
+
+static int proto_tcp;
+static int hf_skipped = -1;
+static wl_framing_counters_t counters;
+static wmem_map_t *skips; /* frame << 32 | seq -> bytes skipped */
+
+const wl_framing_counters_t *wl_framing_counters(void)
+{
+    return &counters;
+}
+
+static conversation_state_t *state_of(packet_info *pinfo, const framed_t *framed, unsigned *half)
+{
+    conversation_t *conversation = find_or_create_conversation(pinfo);
+    conversation_state_t *state = conversation_get_proto_data(conversation, framed->proto);
+
+    if (state == NULL) {
+        state = wmem_new0(wmem_file_scope(), conversation_state_t);
+        copy_address_wmem(wmem_file_scope(), &state->first_source, &pinfo->src);
+        state->first_port = pinfo->srcport;
+        conversation_add_proto_data(conversation, framed->proto, state);
+    }
+    *half = pinfo->srcport == state->first_port &&
+                    addresses_equal(&pinfo->src, &state->first_source)
+                ? 0
+                : 1;
+    return state;
+}
+
+/* TCP hands over where in the stream the bytes stand. Above TLS there is no such place, and no
+ * need: what misses a piece cannot be decrypted. */
+static bool tcp_position(packet_info *pinfo, const void *data, uint32_t *seq)
+{
+    wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers);
+
+    if (data == NULL || layer == NULL || GPOINTER_TO_INT(wmem_list_frame_data(layer)) != proto_tcp) {
+        return false;
+    }
+    *seq = ((const struct tcpinfo *)data)->seq;
+    return true;
+}
+
+static void *skip_key(const packet_info *pinfo, uint32_t seq)
+{
+    uint64_t *key = wmem_new(wmem_file_scope(), uint64_t);
+
+    *key = (uint64_t)pinfo->num << 32 | seq;
+    return key;
+}
+
+static uint32_t recorded_skip(const packet_info *pinfo, uint32_t seq)
+{
+    uint64_t key = (uint64_t)pinfo->num << 32 | seq;
+
+    return skips == NULL ? 0 : GPOINTER_TO_UINT(wmem_map_lookup(skips, &key));
+}
+
+static void record_skip(const packet_info *pinfo, uint32_t seq, uint32_t skip)
+{
+    if (skips == NULL) {
+        skips = wmem_map_new_autoreset(wmem_epan_scope(), wmem_file_scope(), wmem_int64_hash,
+                                       g_int64_equal);
+    }
+    wmem_map_insert(skips, skip_key(pinfo, seq), GUINT_TO_POINTER(skip));
+    counters.skipped_bytes += skip;
+    counters.skipped_segments++;
+    if (counters.first_frame == 0) {
+        counters.first_frame = pinfo->num;
+    }
+}
+
+/* How many bytes to pass over until a message begins; all of them when none does. */
+static uint32_t find_start(const framed_t *framed, half_t *half, const uint8_t *bytes,
+                           uint32_t available, uint32_t seq, const wl_frame_context_t *context)
+{
+    int32_t ahead = (int32_t)(seq - half->next_seq), rest;
+    uint32_t start;
+
+    if (half->in_step && ahead == 0) {
+        return 0;
+    }
+    if (half->in_step && ahead < 0) {
+        return MIN((uint32_t)-ahead, available); /* seen before */
+    }
+    if (half->in_step && half->tail_length > 0) {
+        /* Bytes are missing inside a message: what is left of it cannot be read. */
+        rest = (int32_t)half->tail_length - ahead;
+        if (rest >= 0) {
+            return MIN((uint32_t)rest, available);
+        }
+    }
+    start = wl_frame_find(framed->rule, bytes, available, context);
+    counters.silent += !half->lost && start == available;
+    counters.silent -= half->lost && start < available;
+    half->lost = start == available;
+    half->in_step = false;
+    return start;
+}
+
+static void learn_ids(conversation_state_t *state, const uint8_t *bytes, uint32_t length)
+{
+    for (uint32_t offset = 0; offset + 12 <= length;) {
+        uint32_t size = (uint32_t)bytes[offset] << 24 | (uint32_t)bytes[offset + 1] << 16 |
+                        (uint32_t)bytes[offset + 2] << 8 | bytes[offset + 3];
+        const uint8_t *id = bytes + offset + 8;
+
+        state->last_id = (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
+                                   (uint32_t)id[2] << 8 | id[3]);
+        if (!state->ids_known) {
+            state->first_id = state->last_id;
+            state->ids_known = true;
+        }
+        if (size > length - offset) {
+            break;
+        }
+        offset += size + 4;
+    }
+}
+
+/* Kafka's dissector takes the direction from pinfo->match_uint, the port it was found by. TLS may
+ * leave another port there, and TCP picks one of two where both are in the table: then the first
+ * bytes tell. */
+static void settle_direction(conversation_state_t *state, packet_info *pinfo, const uint8_t *bytes,
+                             uint32_t available)
+{
+    wl_frame_context_t request = {.is_request = true};
+    uint32_t length;
+
+    if (state->server_port == 0) {
+        state->server_port =
+            pinfo->match_uint == pinfo->srcport ? pinfo->srcport : pinfo->destport;
+        if (wl_header_kafka(bytes, available, &request, &length) == WL_HEADER_STRONG) {
+            state->server_port = pinfo->destport;
+        }
+    }
+    pinfo->match_uint = state->server_port;
+}
+
+static int pass(const framed_t *framed, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
+                void *data)
+{
+    /* Every call takes one off; the dissector must see what it would see without us. */
+    pinfo->can_desegment += pinfo->can_desegment > 0;
+    return call_dissector_with_data(framed->real, tvb, pinfo, tree, data);
+}
+
+static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pinfo,
+                          proto_tree *tree, void *data)
+{
+    uint32_t available = tvb_captured_length(tvb), seq = 0, skip = 0, whole, tail_length;
+    bool first_pass = !pinfo->fd->visited, over_tcp, header_split;
+    conversation_state_t *state;
+    wl_frame_context_t context;
+    const uint8_t *bytes;
+    unsigned direction;
+    half_t *half;
+
+    if (pinfo->can_desegment == 0 || available < tvb_reported_length(tvb)) {
+        return pass(framed, tvb, pinfo, tree, data);
+    }
+    state = state_of(pinfo, framed, &direction);
+    half = &state->half[direction];
+    over_tcp = tcp_position(pinfo, data, &seq);
+    bytes = tvb_get_ptr(tvb, 0, (int)available);
+    if (framed->is_kafka) {
+        settle_direction(state, pinfo, bytes, available);
+    }
+    context = (wl_frame_context_t){pinfo->destport == pinfo->match_uint, state->ids_known,
+                                   state->first_id, state->last_id};
+
+    if (over_tcp) {
+        skip = first_pass ? find_start(framed, half, bytes, available, seq, &context)
+                          : recorded_skip(pinfo, seq);
+    }
+    if (skip > 0) {
+        proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, 0, (int)skip, skip);
+        proto_item_set_generated(item);
+        if (first_pass) {
+            record_skip(pinfo, seq, skip);
+        }
+    }
+    if (skip == available) {
+        return (int)available;
+    }
+    whole = wl_frame_whole(framed->rule, bytes + skip, available - skip, &context, framed->fixed,
+                           &header_split, &tail_length);
+    if (first_pass) {
+        half->in_step = true;
+        half->next_seq = seq + skip + whole;
+        half->tail_length = tail_length;
+        if (framed->is_kafka && context.is_request) {
+            learn_ids(state, bytes + skip, available - skip);
+        }
+    }
+    if (header_split) {
+        if (whole > 0) {
+            pass(framed, tvb_new_subset_length(tvb, (int)skip, (int)whole), pinfo, tree, data);
+        }
+        pinfo->desegment_offset = (int)(skip + whole);
+        pinfo->desegment_len = DESEGMENT_ONE_MORE_SEGMENT;
+    } else {
+        pass(framed, tvb_new_subset_remaining(tvb, (int)skip), pinfo, tree, data);
+        if (pinfo->desegment_len != 0) {
+            pinfo->desegment_offset += (int)skip;
+        }
+    }
+    return (int)available;
+}
+
+static int dissect_framed_mqtt(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    return dissect_framed(&framed[0], tvb, pinfo, tree, data);
+}
+
+static int dissect_framed_kafka(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
+{
+    return dissect_framed(&framed[1], tvb, pinfo, tree, data);
+}
+
+/* The tables. */
+
+typedef struct {
+    uint32_t port;
+    bool by_user; /* set by Decode As, over another dissector or none */
+} entry_t;
+
+typedef struct {
+    dissector_handle_t wanted[2];
+    GArray *entries;
+} search_t;
+
+static void collect_entry(const char *table _U_, ftenum_t type _U_, void *key, void *value,
+                          void *user)
+{
+    search_t *search = user;
+    dissector_handle_t now = dtbl_entry_get_handle(value);
+
+    if (now != NULL && (now == search->wanted[0] || now == search->wanted[1])) {
+        dissector_handle_t initial = dtbl_entry_get_initial_handle(value);
+        entry_t entry = {GPOINTER_TO_UINT(key), initial != now};
+        g_array_append_val(search->entries, entry);
+    }
+}
+
+/* Where `from` stands in the table, puts `to` (or, where a user's Decode As did, `to_by_user`). */
+static void replace(const char *table, dissector_handle_t from, dissector_handle_t from_by_user,
+                    dissector_handle_t to, dissector_handle_t to_by_user)
+{
+    search_t search = {{from, from_by_user}, g_array_new(FALSE, FALSE, sizeof(entry_t))};
+
+    dissector_table_foreach(table, collect_entry, &search);
+    for (unsigned i = 0; i < search.entries->len; i++) {
+        const entry_t *entry = &g_array_index(search.entries, entry_t, i);
+        if (entry->by_user) {
+            dissector_change_uint(table, entry->port, to_by_user);
+        } else {
+            dissector_add_uint(table, entry->port, to);
+        }
+    }
+    g_array_free(search.entries, TRUE);
+}
+
+static void add_port(uint32_t port, void *user)
+{
+    void **arguments = user;
+    framed_t *protocol = arguments[0];
+    unsigned table = GPOINTER_TO_UINT(arguments[1]);
+    added_port_t added = {port, dissector_get_uint_handle(find_dissector_table(tables[table]),
+                                                         port)};
+
+    if (added.before != protocol->real && added.before != protocol->added) {
+        dissector_add_uint(tables[table], port, protocol->real);
+        g_array_append_val(protocol->added_ports[table], added);
+    }
+}
+
+static void apply_ports(framed_t *protocol, unsigned table)
+{
+    GArray *old = protocol->added_ports[table];
+    void *arguments[2] = {protocol, GUINT_TO_POINTER(table)};
+
+    for (unsigned i = 0; i < old->len; i++) {
+        const added_port_t *port = &g_array_index(old, added_port_t, i);
+        dissector_delete_uint(tables[table], port->port, protocol->real);
+        if (port->before != NULL) {
+            dissector_add_uint(tables[table], port->port, port->before);
+        }
+    }
+    g_array_set_size(old, 0);
+    if (protocol->ports[table] != NULL) {
+        range_foreach(protocol->ports[table], add_port, arguments);
+    }
+}
+
+void wl_framing_apply(void)
+{
+    memset(&counters, 0, sizeof counters);
+    for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
+        framed_t *f = &framed[i];
+
+        for (unsigned table = 0; f->real != NULL && table < G_N_ELEMENTS(tables); table++) {
+            replace(tables[table], f->added, f->in_front, f->real, f->real);
+            apply_ports(f, table);
+            if (f->enabled) {
+                replace(tables[table], f->real, NULL, f->added, f->in_front);
+            }
+        }
+    }
+}
+
+void wl_framing_register(int proto_wirelat, struct pref_module *module)
+{
+    static hf_register_info fields[] = {
+        {&hf_skipped,
+         {"Skipped until a message begins", "wirelat.skipped", FT_UINT32, BASE_DEC, NULL, 0,
+          "Bytes of a message whose beginning was not captured", HFILL}},
+    };
+
+    proto_register_field_array(proto_wirelat, fields, G_N_ELEMENTS(fields));
+    for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
+        framed_t *f = &framed[i];
+        const char *title = f->is_kafka ? "Kafka" : "MQTT";
+        int parent = proto_get_id_by_filter_name(f->protocol);
+        const char *long_name;
+
+        if (parent == -1) {
+            continue; /* this Wireshark was built without it */
+        }
+        /* TLS shows the long name. */
+        long_name = proto_get_protocol_long_name(find_protocol_by_id(parent));
+        f->proto = proto_register_protocol_in_name_only(
+            long_name, title, g_strdup_printf("wirelat.frame_%s", f->protocol), parent,
+            FT_PROTOCOL);
+        f->proto_added = proto_register_protocol_in_name_only(
+            long_name, g_strdup_printf("%s (Wirelat)", title),
+            g_strdup_printf("wirelat.port_%s", f->protocol), parent, FT_PROTOCOL);
+        prefs_register_bool_preference(
+            module, g_strdup_printf("frame_%s", f->protocol),
+            g_strdup_printf("Keep %s in step with the stream", title),
+            g_strdup_printf("Finds where %s messages begin where a segment ends inside a header, "
+                            "and where a capture starts or has a gap inside a message.",
+                            title),
+            &f->enabled);
+        for (unsigned table = 0; table < G_N_ELEMENTS(tables); table++) {
+            const char *layer = table == 0 ? "tcp" : "tls";
+            f->added_ports[table] = g_array_new(FALSE, FALSE, sizeof(added_port_t));
+            f->ports[table] = range_empty(wmem_epan_scope());
+            prefs_register_range_preference(
+                module, g_strdup_printf("%s_%s_ports", f->protocol, layer),
+                g_strdup_printf("More %s ports over %s", title, table == 0 ? "TCP" : "TLS"),
+                g_strdup_printf("Server ports, beside Wireshark's own, on which %s is expected",
+                                title),
+                &f->ports[table], 65535);
+        }
+    }
+}
+
+void wl_framing_handoff(void)
+{
+    proto_tcp = proto_get_id_by_filter_name("tcp");
+    for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
+        framed_t *f = &framed[i];
+
+        f->real = find_dissector(f->protocol);
+        if (f->real != NULL) {
+            f->in_front = create_dissector_handle(f->dissect, f->proto);
+            f->added = create_dissector_handle(f->dissect, f->proto_added);
+        }
+    }
+}
