@@ -170,14 +170,42 @@ static void take_kafka_clients(wl_table_t *table, const wl_record_t *record)
 #define KAFKA_COUNTS (COUNT(LATE) | COUNT(DUPLICATES) | COUNT(ORPHANS) | COUNT(REUSED))
 
 static const wl_table_def_t tables[] = {
-    {"MQTT Latency", "mqtt,latency", "wirelat.mqtt", {"Exchange"}, {20}, MQTT_COUNTS,
-     take_mqtt_latency},
-    {"MQTT Latency by Client", "mqtt,clients", "wirelat.mqtt", {"Client", "Direction", "Exchange"},
-     {20, 16, 15}, MQTT_COUNTS, take_mqtt_clients},
-    {"Kafka Latency", "kafka,latency", "wirelat.kafka", {"API"}, {20}, KAFKA_COUNTS,
-     take_kafka_latency},
-    {"Kafka Latency by Client", "kafka,clients", "wirelat.kafka", {"Client", "API"}, {20, 20},
-     KAFKA_COUNTS, take_kafka_clients},
+    {
+        .title = "MQTT Latency",
+        .cli = "mqtt,latency",
+        .tap = "wirelat.mqtt",
+        .keys = {"Exchange"},
+        .key_widths = {20},
+        .counts = MQTT_COUNTS,
+        .take = take_mqtt_latency,
+    },
+    {
+        .title = "MQTT Latency by Client",
+        .cli = "mqtt,clients",
+        .tap = "wirelat.mqtt",
+        .keys = {"Client", "Direction", "Exchange"},
+        .key_widths = {20, 16, 15},
+        .counts = MQTT_COUNTS,
+        .take = take_mqtt_clients,
+    },
+    {
+        .title = "Kafka Latency",
+        .cli = "kafka,latency",
+        .tap = "wirelat.kafka",
+        .keys = {"API"},
+        .key_widths = {20},
+        .counts = KAFKA_COUNTS,
+        .take = take_kafka_latency,
+    },
+    {
+        .title = "Kafka Latency by Client",
+        .cli = "kafka,clients",
+        .tap = "wirelat.kafka",
+        .keys = {"Client", "API"},
+        .key_widths = {20, 20},
+        .counts = KAFKA_COUNTS,
+        .take = take_kafka_clients,
+    },
 };
 
 void wl_latency_tables_register(void)
