@@ -73,6 +73,7 @@ static framed_t framed[] = {
 static int proto_tcp;
 static int hf_skipped = -1;
 static wl_framing_counters_t counters;
+static uint8_t expected_ports[65536 / 8]; /* a bit each */
 static wmem_map_t *skips; /* frame << 32 | seq -> bytes skipped */
 
 const wl_framing_counters_t *wl_framing_counters(void)
@@ -363,9 +364,27 @@ static void apply_ports(framed_t *protocol, unsigned table)
     }
 }
 
+static void expect(const char *table, dissector_handle_t first, dissector_handle_t second)
+{
+    search_t search = {{first, second}, g_array_new(FALSE, FALSE, sizeof(entry_t))};
+
+    dissector_table_foreach(table, collect_entry, &search);
+    for (unsigned i = 0; i < search.entries->len; i++) {
+        uint32_t port = g_array_index(search.entries, entry_t, i).port & 0xffff;
+        expected_ports[port / 8] |= (uint8_t)(1u << port % 8);
+    }
+    g_array_free(search.entries, TRUE);
+}
+
+bool wl_framing_expects(uint16_t port)
+{
+    return (expected_ports[port / 8] & 1u << port % 8) != 0;
+}
+
 void wl_framing_apply(void)
 {
     memset(&counters, 0, sizeof counters);
+    memset(expected_ports, 0, sizeof expected_ports);
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];
 
@@ -375,6 +394,7 @@ void wl_framing_apply(void)
             if (f->enabled) {
                 replace(tables[table], f->real, NULL, f->added, f->in_front);
             }
+            expect(tables[table], f->enabled ? f->added : f->real, f->in_front);
         }
     }
 }

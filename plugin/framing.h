@@ -28,6 +28,9 @@ void wl_framing_handoff(void);
  * or takes them away, by preference. Call whenever a file is opened or dissected again. */
 void wl_framing_apply(void);
 
+/* MQTT or Kafka is expected on this TCP port, by table, Decode As or preference, TLS included. */
+bool wl_framing_expects(uint16_t port);
+
 const wl_framing_counters_t *wl_framing_counters(void);
 
 #endif

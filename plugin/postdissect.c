@@ -157,8 +157,9 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     }
     stream = wl_streams_find(matcher.streams, segment.stream);
     if (stream == NULL) {
-        if (!outline.has_pdu &&
-            (segment.length == 0 || !wl_read_has_layer(pinfo, wanted_groups))) {
+        /* Also before a whole message is seen: its first segments must be remembered. */
+        if (!outline.has_pdu && !wl_framing_expects(segment.source_port) &&
+            !wl_framing_expects(segment.destination_port)) {
             return;
         }
         stream = wl_streams_get(matcher.streams, &segment);

@@ -163,20 +163,6 @@ bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_
     return true;
 }
 
-bool wl_read_has_layer(packet_info *pinfo, unsigned groups)
-{
-    for (wmem_list_frame_t *layer = wmem_list_head(pinfo->layers); layer != NULL;
-         layer = wmem_list_frame_next(layer)) {
-        int id = GPOINTER_TO_INT(wmem_list_frame_data(layer));
-        unsigned item = id >= 0 && id <= max_id ? item_of_id[id] : WL_ITEM_NONE;
-
-        if ((item == WL_ITEM_MQTT || item == WL_ITEM_KAFKA) && (wanted[item].group & groups)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static unsigned mqtt_size(uint64_t remaining_length)
 {
     unsigned length_bytes = remaining_length < 1u << 7    ? 1

@@ -85,9 +85,6 @@ void wl_read_collect(proto_node *node, wl_items_t *items);
 bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
                      uint32_t *payload_start);
 
-/* The frame's top-level layers contain a protocol of these groups (WL_WANT_*). */
-bool wl_read_has_layer(packet_info *pinfo, unsigned groups);
-
 /* The protocol's own fields of a PDU; message->message must be filled already but for `cut` and
  * `size`. False when the subtree lacks what makes it a message. Strings go to the store. */
 bool wl_read_mqtt(const field_info *pdu, const wl_items_t *items, wl_store_t *store,
