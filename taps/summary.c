@@ -5,14 +5,14 @@
  * in the manner of HdrHistogram: 512 buckets of equal width for each power of two, hence at most
  * 1/1024 off. Buckets are numbered from the most negative value to the largest:
  *
- *      ... -1024..-1023 | -512 .. -2 -1 | 0 1 2 .. 511 | .. 1023 | 1024..1025 | 1026..1027 ...
- *          width 2        width 1                                  width 2
+ *      ... -1026..-1025 | -1024 -1023 ... -2 -1 | 0 1 2 ... 1022 1023 | 1024..1025 ...
+ *             width 2                         width 1                      width 2
  *
- *   page        64 neighbouring buckets, allocated with its first sample: a word that says which are
- *               not empty, and their counters, cut into planes
- *   plane       one byte of each of a page's counters; the next higher plane is allocated when one
- *               of them overflows, so that the crowded middle of a row pays for wide counters and its
- *               tails do not
+ *   page        64 neighbouring buckets, allocated with its first sample: a word that says which
+ *               are not empty, and their counters, cut into planes
+ *   plane       one byte of each of a page's counters; the next higher plane is allocated when
+ *               one of them overflows, so that the crowded middle of a row pays for wide counters
+ *               and its tails do not
  *   cursor      per percentile, the bucket that holds its rank and the samples below that bucket.
  *               One more sample moves a rank by at most one, so the cursor moves to its neighbour
  *               among the buckets that are not empty, or stays. Without it each sample would cost a

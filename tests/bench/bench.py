@@ -164,11 +164,13 @@ def report(title, results, packets, cpu_target):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help="mqtt, kafka, other (default: all)")
+    parser.add_argument("kinds", nargs="*", metavar="KIND",
+                        help="mqtt, kafka, other (default: all)")
     parser.add_argument("--packets", type=int, default=250000)
     parser.add_argument("--runs", type=int, default=7, help="rounds that count (7)")
     parser.add_argument("--plugin", type=pathlib.Path, default=TOP / "build/wirelat.so")
-    parser.add_argument("--capture", type=pathlib.Path, help="measure on this file, without targets")
+    parser.add_argument("--capture", type=pathlib.Path,
+                        help="measure on this file, without targets")
     options = parser.parse_args()
     unknown = set(options.kinds) - set(CPU_TARGET)
     if unknown:
