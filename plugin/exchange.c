@@ -101,7 +101,7 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
         *id = MAX_EXCHANGES - 1;
         ex = wl_store_get(store, *id);
         memset(ex, 0, sizeof *ex);
-        store->counters.gated++;
+        store->counters.exchanges_dropped++;
     } else {
         ex = arena_add(&store->exchanges, id);
     }

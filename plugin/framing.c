@@ -72,14 +72,9 @@ static framed_t framed[] = {
 
 static int proto_tcp;
 static int hf_skipped = -1;
-static wl_framing_counters_t counters;
+static wl_health_t *noted;
 static uint8_t expected_ports[65536 / 8]; /* a bit each */
 static wmem_map_t *skips; /* frame << 32 | seq -> bytes skipped */
-
-const wl_framing_counters_t *wl_framing_counters(void)
-{
-    return &counters;
-}
 
 static conversation_state_t *state_of(packet_info *pinfo, const framed_t *framed, unsigned *half)
 {
@@ -134,16 +129,13 @@ static void record_skip(const packet_info *pinfo, uint32_t seq, uint32_t skip)
                                        g_int64_equal);
     }
     wmem_map_insert(skips, skip_key(pinfo, seq), GUINT_TO_POINTER(skip));
-    counters.skipped_bytes += skip;
-    counters.skipped_segments++;
-    if (counters.first_frame == 0) {
-        counters.first_frame = pinfo->num;
-    }
+    wl_health_note(noted, pinfo->num, WL_HEALTH_SKIPPED, (int32_t)skip);
 }
 
 /* How many bytes to pass over until a message begins; all of them when none does. */
-static uint32_t find_start(const framed_t *framed, half_t *half, const uint8_t *bytes,
-                           uint32_t available, uint32_t seq, const wl_frame_context_t *context)
+static uint32_t find_start(const framed_t *framed, half_t *half, uint32_t frame,
+                           const uint8_t *bytes, uint32_t available, uint32_t seq,
+                           const wl_frame_context_t *context)
 {
     int32_t ahead = (int32_t)(seq - half->next_seq), rest;
     uint32_t start;
@@ -162,9 +154,10 @@ static uint32_t find_start(const framed_t *framed, half_t *half, const uint8_t *
         }
     }
     start = wl_frame_find(framed->rule, bytes, available, context);
-    counters.silent += !half->lost && start == available;
-    counters.silent -= half->lost && start < available;
-    half->lost = start == available;
+    if (half->lost != (start == available)) {
+        half->lost = !half->lost;
+        wl_health_note(noted, frame, WL_HEALTH_OUT_OF_STEP, half->lost ? 1 : -1);
+    }
     half->in_step = false;
     return start;
 }
@@ -241,8 +234,9 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
                                    state->first_id, state->last_id};
 
     if (over_tcp) {
-        skip = first_pass ? find_start(framed, half, bytes, available, seq, &context)
-                          : recorded_skip(pinfo, seq);
+        skip = first_pass
+                   ? find_start(framed, half, pinfo->num, bytes, available, seq, &context)
+                   : recorded_skip(pinfo, seq);
     }
     if (skip > 0) {
         proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, 0, (int)skip, skip);
@@ -381,9 +375,9 @@ bool wl_framing_expects(uint16_t port)
     return (expected_ports[port / 8] & 1u << port % 8) != 0;
 }
 
-void wl_framing_apply(void)
+void wl_framing_apply(wl_health_t *health)
 {
-    memset(&counters, 0, sizeof counters);
+    noted = health;
     memset(expected_ports, 0, sizeof expected_ports);
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];

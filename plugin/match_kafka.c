@@ -84,7 +84,7 @@ static void match_response(wl_matcher_t *matcher, const wl_kafka_message_t *mess
 bool wl_kafka_match(wl_matcher_t *matcher, const wl_kafka_message_t *message)
 {
     if (!plausible(message)) {
-        wl_store_counters(matcher->store)->gated++;
+        wl_match_gated(matcher, &message->message);
         return false;
     }
     if (message->is_request) {

@@ -23,7 +23,7 @@ typedef struct {
 } wl_kafka_message_t;
 
 /* Takes the messages of all streams in capture order. Returns false when a sanity gate refused
- * the message (counted in the store): it then opened and closed nothing. */
+ * the message (a health finding): it then opened and closed nothing. */
 bool wl_kafka_match(wl_matcher_t *matcher, const wl_kafka_message_t *message);
 
 #endif

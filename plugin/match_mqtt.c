@@ -310,7 +310,7 @@ bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
     unsigned type = wl_mqtt_type(message);
 
     if (!plausible(message)) {
-        wl_store_counters(matcher->store)->gated++;
+        wl_match_gated(matcher, &message->message);
         return false;
     }
     learn_direction(&message->message.stream->mqtt, message);

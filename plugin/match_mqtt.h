@@ -49,7 +49,7 @@ static inline unsigned wl_mqtt_type(const wl_mqtt_message_t *message)
 }
 
 /* Takes the packets of all streams in capture order. Returns false when a sanity gate refused the
- * packet (counted in the store): it then opened and closed nothing. */
+ * packet (a health finding): it then opened and closed nothing. */
 bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message);
 
 #endif

@@ -25,6 +25,7 @@ wl_exchange_t *wl_match_open(wl_matcher_t *matcher, wl_proto_t proto, const wl_m
     ex->request_last_ns = message->last_ns;
     ex->request_frame = message->frame;
     ex->size = message->size;
+    matcher->frame = message->frame;
     wl_store_log(matcher->store, message->frame, WL_EVENT_REQUEST, *ex_id);
     return ex;
 }
@@ -59,6 +60,7 @@ wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl
     ex->answer_frame = message->frame;
     ex->size = message->size;
     wl_store_log(matcher->store, message->frame, WL_EVENT_ORPHAN, ex_id);
+    wl_health_note(matcher->health, message->frame, WL_HEALTH_ORPHAN, 1);
     return ex;
 }
 
@@ -102,7 +104,15 @@ void wl_match_ack(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction
     }
 }
 
-void wl_match_evicted(uint32_t ex_id, void *store)
+void wl_match_gated(wl_matcher_t *matcher, const wl_message_t *message)
 {
-    wl_store_get(store, ex_id)->flags |= WL_EVICTED;
+    wl_health_note(matcher->health, message->frame, WL_HEALTH_GATED, 1);
+}
+
+void wl_match_evicted(uint32_t ex_id, void *user)
+{
+    wl_matcher_t *matcher = user;
+
+    wl_store_get(matcher->store, ex_id)->flags |= WL_EVICTED;
+    wl_health_note(matcher->health, matcher->frame, WL_HEALTH_EVICTED, 1);
 }

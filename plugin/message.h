@@ -8,6 +8,7 @@
 #define WIRELAT_MESSAGE_H
 
 #include "exchange.h"
+#include "health.h"
 #include "pending.h"
 #include "streams.h"
 
@@ -28,6 +29,8 @@ typedef struct {
     wl_store_t *store;
     wl_streams_t *streams;
     wl_pending_t *pending;
+    wl_health_t *health;
+    uint32_t frame; /* of the last request, for findings about older ones */
 } wl_matcher_t;
 
 /* Opens an exchange for a request: fills the common part and logs WL_EVENT_REQUEST. */
@@ -53,7 +56,10 @@ wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl
 void wl_match_ack(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction,
                   const wl_segment_t *segment);
 
-/* For wl_pending_new(): marks the exchange as forgotten; user is the store. */
-void wl_match_evicted(uint32_t ex_id, void *store);
+/* A message that a sanity gate refused. */
+void wl_match_gated(wl_matcher_t *matcher, const wl_message_t *message);
+
+/* For wl_pending_new(): marks the exchange as forgotten; user is the matcher. */
+void wl_match_evicted(uint32_t ex_id, void *matcher);
 
 #endif

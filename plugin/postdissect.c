@@ -11,6 +11,7 @@
 #include "postdissect.h"
 
 #include <epan/prefs.h>
+#include <epan/tap.h>
 
 #include "framing.h"
 #include "read_span.h"
@@ -18,6 +19,7 @@
 
 static int proto_wirelat = -1;
 static dissector_handle_t handle;
+static int tap_health = -1;
 
 static unsigned pref_pending_stream = 65536;
 static unsigned pref_pending_total = 4000000;
@@ -35,7 +37,8 @@ static bool enabled(int proto)
 /* Inside the scope of a file just opened, or to be dissected again. */
 static void file_opened(void)
 {
-    wl_framing_apply();
+    matcher.health = wl_health_new();
+    wl_framing_apply(matcher.health);
     wanted_groups = 0;
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
@@ -47,7 +50,7 @@ static void file_opened(void)
     matcher.store = wl_store_new();
     matcher.streams = wl_streams_new(pref_pending_stream);
     matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
-                                     matcher.store);
+                                     &matcher);
 }
 
 static void file_closed(void)
@@ -55,6 +58,7 @@ static void file_closed(void)
     wl_pending_free(matcher.pending);
     wl_streams_free(matcher.streams);
     wl_store_free(matcher.store);
+    wl_health_free(matcher.health);
     memset(&matcher, 0, sizeof matcher);
     wl_layout_clear(&layout);
 }
@@ -80,6 +84,9 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     message->end_seq_known = span.seq_known;
     if (span.seq_known) {
         *first_seq = span.first_seq;
+    }
+    if (span.first_ns == WL_NO_TIME) {
+        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_START, 1);
     }
     if (protocol == WL_ITEM_MQTT) {
         mqtt.sender_is_server = pinfo->srcport == pinfo->match_uint ||
@@ -163,6 +170,12 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
             return;
         }
         stream = wl_streams_get(matcher.streams, &segment);
+        if (!(segment.flags & WL_TCP_SYN)) {
+            wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_HANDSHAKE, 1);
+        }
+    }
+    if (pinfo->fd->cap_len < pinfo->fd->pkt_len) {
+        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_SNAPLEN, 1);
     }
     direction = wl_stream_direction(stream, &segment);
     wl_match_ack(&matcher, stream, direction, &segment);
@@ -189,6 +202,16 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     }
 }
 
+static void tap_findings(packet_info *pinfo)
+{
+    uint32_t count;
+    const wl_finding_t *found = wl_health_find(matcher.health, pinfo->num, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        tap_queue_packet(tap_health, pinfo, wmem_memdup(pinfo->pool, &found[i], sizeof found[i]));
+    }
+}
+
 static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
 {
     static wl_shown_t *const shown[WL_PROTO_COUNT] = {&wl_shown_mqtt, &wl_shown_kafka};
@@ -200,6 +223,7 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
         wl_store_event(matcher.store, first + i, record);
         wl_show_event(shown[record->ex->proto], pinfo, tvb, tree, record);
     }
+    tap_findings(pinfo);
 }
 
 static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
@@ -232,6 +256,7 @@ struct pref_module *wl_postdissect_register(void)
         "forgotten and counted as evicted.",
         10, &pref_pending_total);
     wl_framing_register(proto_wirelat, module);
+    tap_health = register_tap("wirelat.health");
     register_init_routine(file_opened);
     register_cleanup_routine(file_closed);
     register_postdissector(handle);

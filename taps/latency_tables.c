@@ -95,8 +95,9 @@ static void take_mqtt_legs(wl_table_t *table, const wl_record_t *record)
     wl_table_part(table, wl_table_row(table, &key), time_ns);
 }
 
-static void take_mqtt_latency(wl_table_t *table, const wl_record_t *record)
+static void take_mqtt_latency(wl_table_t *table, const void *tapped)
 {
+    const wl_record_t *record = tapped;
     wl_row_key_t key = {.text = {mqtt_kind(record->ex)}, .rank = mqtt_rank(record->ex)};
     wl_row_t *row = wl_table_row(table, &key);
 
@@ -114,8 +115,9 @@ static wl_row_t *mqtt_client_row(wl_table_t *table, const wl_record_t *record, w
     return wl_table_row(table, &key);
 }
 
-static void take_mqtt_clients(wl_table_t *table, const wl_record_t *record)
+static void take_mqtt_clients(wl_table_t *table, const void *tapped)
 {
+    const wl_record_t *record = tapped;
     wl_string_t assigned = record->ex->u.mqtt.assigned_client;
     wl_row_t *asked = mqtt_client_row(table, record, record->ex->client);
     wl_row_t *row = record->event == WL_EVENT_ANSWER && assigned != WL_STRING_NONE
@@ -143,8 +145,9 @@ static void kafka_api(const wl_exchange_t *ex, wl_row_key_t *key, unsigned colum
     }
 }
 
-static void take_kafka_latency(wl_table_t *table, const wl_record_t *record)
+static void take_kafka_latency(wl_table_t *table, const void *tapped)
 {
+    const wl_record_t *record = tapped;
     wl_row_key_t key = {.rank = 0};
     wl_row_t *row;
 
@@ -153,8 +156,9 @@ static void take_kafka_latency(wl_table_t *table, const wl_record_t *record)
     take_record(table, record, row, row);
 }
 
-static void take_kafka_clients(wl_table_t *table, const wl_record_t *record)
+static void take_kafka_clients(wl_table_t *table, const void *tapped)
 {
+    const wl_record_t *record = tapped;
     wl_row_key_t key = {.text = {text_of(record, record->ex->client, "(unknown)")}};
     wl_row_t *row;
 

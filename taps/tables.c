@@ -356,11 +356,19 @@ void *wl_table_row_data(wl_row_t *row, size_t size)
 
 /* Wireshark's callbacks. */
 
+static void table_start(wl_table_t *table)
+{
+    if (table->def->start != NULL) {
+        table->def->start(table);
+    }
+}
+
 static void table_init(stat_tap_table_ui *ui)
 {
     /* Called again for each window and each new filter: one table serves them all. */
     if (stat_tap_find_table(ui, ui->title) == NULL) {
         stat_tap_add_table(ui, stat_tap_init_table(ui->title, (int)ui->nfields, 0, NULL));
+        table_start((wl_table_t *)ui);
     }
 }
 
@@ -385,6 +393,7 @@ static void table_reset(stat_tap_table *shown)
     g_hash_table_remove_all(table->rows);
     g_ptr_array_set_size(table->by_slot, 0);
     g_byte_array_set_size(table->asked, 0);
+    table_start(table);
 }
 
 /* The last window is gone and Wireshark frees the slots in use: forget them. */
@@ -499,4 +508,5 @@ void wl_tables_register(void)
 {
     wl_latency_tables_register();
     wl_srt_tables_register();
+    wl_health_table_register();
 }

@@ -59,8 +59,10 @@ typedef struct {
     const wl_extra_t *extras;
     unsigned extra_count;
     bool without_latency; /* none of the columns from Requests to Max */
-    /* Puts the record into rows with the functions below. */
-    void (*take)(wl_table_t *table, const wl_record_t *record);
+    /* Called for an empty table, if set: rows that are there before any record. */
+    void (*start)(wl_table_t *table);
+    /* Puts a record of the tap into rows with the functions below. */
+    void (*take)(wl_table_t *table, const void *record);
 } wl_table_def_t;
 
 void wl_table_register(const wl_table_def_t *def);
@@ -89,6 +91,7 @@ void *wl_table_row_data(wl_row_t *row, size_t size);
 /* The tables themselves, one file each. */
 void wl_latency_tables_register(void);
 void wl_srt_tables_register(void);
+void wl_health_table_register(void);
 
 /* Answers later than this count as late; a preference. Nanoseconds. */
 int64_t wl_tables_late_after(void);
