@@ -2,8 +2,8 @@
  * A producer and a consumer against librdkafka's mock cluster, saying when each request was sent
  * and each response received; record_kafka.py captures the traffic meanwhile.
  *
- *   stdout: "brokers PORT,PORT"        then it waits for a line on stdin, so that a capture can start
- *           "NS CLIENT_PORT BROKER_PORT TEXT"      one per request sent or response received
+ *   stdout: "brokers PORT,PORT"   then it waits for a line on stdin: time to start a capture
+ *           "NS CLIENT_PORT BROKER_PORT TEXT"   one per request sent or response received
  *
  * TEXT is librdkafka's own log line (debug=protocol). Its threads serve one connection each, so the
  * ports of the connection a thread opened last are those of what it logs.

@@ -42,7 +42,8 @@ def _mqtt_turns(name):
 def _kafka_turns(name):
     yield [kafka.apiversions(0, name)], [[kafka.apiversions_response(0)]]
     for first in itertools.count(1, 3):
-        requests = [kafka.produce(first, name, 300, acks=1), kafka.produce(first + 1, name, 300, -1),
+        requests = [kafka.produce(first, name, 300, acks=1),
+                    kafka.produce(first + 1, name, 300, acks=-1),
                     kafka.fetch(first + 2, name)]
         answers = [kafka.produce_response(first), kafka.produce_response(first + 1),
                    kafka.fetch_response(first + 2, 300)]

@@ -120,7 +120,7 @@ def _finish_2(talk, request, again, packet_id, pace):
 
 
 def orders(recording, pace):
-    """Produce with acks=all, three in flight; the broker answers in order. The last batch is open."""
+    """Produce with acks=all, three in flight, answered in order; the last two stay open."""
     talk = KafkaTalk(recording, 'orders', 50_101, START_NS + ms(3))
     number = talk.number()
     talk.ask(kafka.metadata(number, talk.name), kafka.metadata_response(number), pace.delay(3))

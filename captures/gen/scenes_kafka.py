@@ -131,7 +131,7 @@ def negative_service(talk):
 
 # kafka_loss: retransmission, loss and reordering in TCP
 
-def _faulty_produce(fates=None, order=None, size=3_900):
+def _faulty_produce(says, fates=None, order=None, size=3_900):
     def run(talk):
         request, answer = talk.produce(size)
         talk.send(C2S, request, fates=fates, order=order)
@@ -140,10 +140,11 @@ def _faulty_produce(fates=None, order=None, size=3_900):
         talk.expect(request, answer)
         talk.wait(ms(1))
         talk.ask(*talk.fetch(), ms(2.000002))
+    run.__doc__ = says
     return run
 
 
-def _faulty_fetch(fates, size=3_900):
+def _faulty_fetch(says, fates, size=3_900):
     def run(talk):
         request, answer = talk.fetch(size)
         talk.send(C2S, request)
@@ -152,6 +153,7 @@ def _faulty_fetch(fates, size=3_900):
         talk.expect(request, answer)
         talk.wait(ms(1) + max(fate.after_ns for fate in fates.values()))
         talk.ask(*talk.produce(), ms(2.000002))
+    run.__doc__ = says
     return run
 
 
@@ -242,16 +244,30 @@ SCENES = {
         (pipelined, {}), (many_in_a_frame, {}), (long_request, {}), (long_response, {}),
         (starts_mid_segment, {}), (slow_ends, {}), (negative_service, {})),
     'kafka_loss': (
-        _named('dropped', _faulty_produce({1: dropped(ms(200))})),
-        _named('lost-middle', _faulty_produce({1: lost(ms(210))})),
-        _named('lost-first', _faulty_produce({0: lost(ms(220))})),
-        _named('lost-last', _faulty_produce({2: lost(ms(230))})),
-        _named('lost-only', _faulty_produce({0: lost(ms(240))}, size=200)),
-        _named('spurious', _faulty_produce({1: spurious(ms(50))})),
-        _named('reordered', _faulty_produce(order=(0, 2, 1))),
-        _named('answer-lost', _faulty_fetch({0: lost(ms(205))}, size=100)),
-        _named('answer-lost-middle', _faulty_fetch({1: lost(ms(215))})),
-        _named('answer-twice', _faulty_fetch({2: spurious(ms(60))}))),
+        _named('dropped', _faulty_produce(
+            'The second of three segments is captured, lost further on, sent again 200 ms later.',
+            {1: dropped(ms(200))})),
+        _named('lost-middle', _faulty_produce(
+            'The second of three segments is lost before the capture point.', {1: lost(ms(210))})),
+        _named('lost-first', _faulty_produce(
+            'The first of three segments is lost before the capture point.', {0: lost(ms(220))})),
+        _named('lost-last', _faulty_produce(
+            'The last of three segments is lost before the capture point.', {2: lost(ms(230))})),
+        _named('lost-only', _faulty_produce(
+            'The only segment is lost before the capture point.', {0: lost(ms(240))}, size=200)),
+        _named('spurious', _faulty_produce(
+            'The second segment is sent again although nothing was lost.', {1: spurious(ms(50))})),
+        _named('reordered', _faulty_produce(
+            'The third segment passes before the second.', order=(0, 2, 1))),
+        _named('answer-lost', _faulty_fetch(
+            'The only segment of the answer is lost before the capture point.',
+            {0: lost(ms(205))}, size=100)),
+        _named('answer-lost-middle', _faulty_fetch(
+            'The second of three segments of the answer is lost before the capture point.',
+            {1: lost(ms(215))})),
+        _named('answer-twice', _faulty_fetch(
+            'TCP sends the last segment of the answer again: no second answer.',
+            {2: spurious(ms(60))}))),
     'kafka_ids': (
         (reused_after, {}), (reused_pending, {}), (orphan, {}), (duplicate, {}),
         (never_answered, {}), (reset, {}), (wrap, {}), (twins, {})),

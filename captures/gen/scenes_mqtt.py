@@ -130,7 +130,7 @@ def negative_service(talk):
 
 # mqtt_loss: retransmission, loss and reordering in TCP
 
-def _faulty_publish(fates=None, order=None, qos=1, size=4_000):
+def _faulty_publish(says, fates=None, order=None, qos=1, size=4_000):
     def run(talk):
         request = talk.publish(qos, 1, size)
         talk.send(C2S, request, fates=fates, order=order)
@@ -140,6 +140,7 @@ def _faulty_publish(fates=None, order=None, qos=1, size=4_000):
         talk.expect(request, answer)
         talk.wait(ms(1))
         talk.publish_1(2, ms(2.000002))
+    run.__doc__ = says
     return run
 
 
@@ -236,7 +237,8 @@ def both_directions(talk):
     up_answer, down_answer = mqtt.puback(1), mqtt.puback(1)
     for side, messages, wait in (
             (C2S, (up_1, up_2), 0), (S2C, (down_1, down_2), 0.4), (C2S, (down_answer,), 1.100001),
-            (S2C, (up_answer, up_steps[0]), 2.200002), (C2S, (down_steps[0], up_steps[1]), 0.300003),
+            (S2C, (up_answer, up_steps[0]), 2.200002),
+            (C2S, (down_steps[0], up_steps[1]), 0.300003),
             (S2C, (down_steps[1],), 0.900004), (S2C, (up_steps[2],), 0.700005),
             (C2S, (down_steps[2],), 0.500006)):
         talk.wait(ms(wait))
@@ -322,13 +324,21 @@ SCENES = {
         (many_in_a_frame, {}), (mixed_frame, {}), (long_publish, {}), (starts_mid_segment, {}),
         (out_of_order_acks, {}), (slow_ends, {}), (negative_service, {})),
     'mqtt_loss': (
-        _named('dropped', _faulty_publish({1: dropped(ms(200))})),
-        _named('lost-middle', _faulty_publish({1: lost(ms(210))})),
-        _named('lost-first', _faulty_publish({0: lost(ms(220))})),
-        _named('lost-last', _faulty_publish({2: lost(ms(230))})),
-        _named('lost-only', _faulty_publish({0: lost(ms(240))}, size=200)),
-        _named('spurious', _faulty_publish({1: spurious(ms(50))})),
-        _named('reordered', _faulty_publish(order=(0, 2, 1))),
+        _named('dropped', _faulty_publish(
+            'The second of three segments is captured, lost further on, sent again 200 ms later.',
+            {1: dropped(ms(200))})),
+        _named('lost-middle', _faulty_publish(
+            'The second of three segments is lost before the capture point.', {1: lost(ms(210))})),
+        _named('lost-first', _faulty_publish(
+            'The first of three segments is lost before the capture point.', {0: lost(ms(220))})),
+        _named('lost-last', _faulty_publish(
+            'The last of three segments is lost before the capture point.', {2: lost(ms(230))})),
+        _named('lost-only', _faulty_publish(
+            'The only segment is lost before the capture point.', {0: lost(ms(240))}, size=200)),
+        _named('spurious', _faulty_publish(
+            'The second segment is sent again although nothing was lost.', {1: spurious(ms(50))})),
+        _named('reordered', _faulty_publish(
+            'The third segment passes before the second.', order=(0, 2, 1))),
         (answer_lost, {}), (answer_twice, {}), (qos_0_dropped, {})),
     'mqtt_ids': (
         (dup_retry, {}), (dup_retry_qos_2, {}), (dup_first_seen, {}), (reused_pending, {}),

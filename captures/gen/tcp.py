@@ -171,7 +171,7 @@ class Conversation:
     def _frame(self, packet, ip_id):
         side = packet.side
         sender, receiver = ((self.client, self.server), (self.server, self.client))[side]
-        options = struct.pack('!BBHBB', 2, 4, self.mss, 1, 1) + b'\1\0' if packet.flags & SYN else b''
+        options = struct.pack('!BBH', 2, 4, self.mss) if packet.flags & SYN else b''
         acknowledged = 0
         if packet.flags & ACK:
             acknowledged = self.isn[1 - side] + 1 + packet.ack
