@@ -32,4 +32,7 @@ typedef gboolean wl_pref_bool_t;
 #define WL_PLUGIN_DESCRIPTION 0
 #endif
 
+/* 4.6 fakes top-level items that nobody asked for; before, asking would only cost time. */
+#define WL_TOP_LEVEL_NODES (WL_WIRESHARK(4, 5) ? WL_WANT_NODES : 0)
+
 #endif

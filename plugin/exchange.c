@@ -130,25 +130,35 @@ void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchan
     entry->exchange = id;
 }
 
+static uint32_t log_frame(const wl_store_t *store, uint32_t index)
+{
+    return ((const log_entry_t *)arena_get(&store->log, index))->frame;
+}
+
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count)
 {
     uint32_t low = 0, high = store->log.used;
 
-    /* On the first pass the frame's events, if any, are the newest. */
     *count = 0;
-    if (high == 0 || ((log_entry_t *)arena_get(&store->log, high - 1))->frame < frame) {
+    if (high == 0 || log_frame(store, high - 1) < frame) {
         return 0;
+    }
+    /* On the first pass the frame's events are the newest: no need to search. */
+    if (log_frame(store, high - 1) == frame) {
+        while (low = high - *count, low > 0 && log_frame(store, low - 1) == frame) {
+            (*count)++;
+        }
+        return low;
     }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (((log_entry_t *)arena_get(&store->log, middle))->frame < frame) {
+        if (log_frame(store, middle) < frame) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    while (low + *count < store->log.used &&
-           ((log_entry_t *)arena_get(&store->log, low + *count))->frame == frame) {
+    while (low + *count < store->log.used && log_frame(store, low + *count) == frame) {
         (*count)++;
     }
     return low;
@@ -181,17 +191,28 @@ wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex)
     return arena_get(&store->legs, ex->u.mqtt.legs);
 }
 
-wl_string_t wl_store_intern(wl_store_t *store, const char *text)
+bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string)
 {
     gpointer found;
+
+    if (!g_hash_table_lookup_extended(store->string_ids, text, NULL, &found)) {
+        return false;
+    }
+    *string = GPOINTER_TO_UINT(found);
+    return true;
+}
+
+wl_string_t wl_store_intern(wl_store_t *store, const char *text)
+{
+    wl_string_t found;
     size_t cost;
     char *copy;
 
     if (text == NULL) {
         return WL_STRING_NONE;
     }
-    if (g_hash_table_lookup_extended(store->string_ids, text, NULL, &found)) {
-        return GPOINTER_TO_UINT(found);
+    if (wl_store_find(store, text, &found)) {
+        return found;
     }
     cost = strlen(text) + STRING_OVERHEAD;
     if (store->string_bytes + cost > MAX_STRING_BYTES) {

@@ -140,6 +140,8 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex);
 wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex); /* NULL without */
 
+/* Whether the text is interned already. */
+bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string);
 /* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
 wl_string_t wl_store_intern(wl_store_t *store, const char *text);
 const char *wl_store_text(const wl_store_t *store, wl_string_t string);

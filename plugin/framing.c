@@ -73,6 +73,7 @@ static framed_t framed[] = {
 static int proto_tcp;
 static int hf_skipped = -1;
 static wl_health_t *noted;
+static uint32_t settled_frame, settled_port; /* of the last Kafka frame */
 static uint8_t expected_ports[65536 / 8]; /* a bit each */
 static wmem_map_t *skips; /* frame << 32 | seq -> bytes skipped */
 
@@ -199,6 +200,8 @@ static void settle_direction(conversation_state_t *state, packet_info *pinfo, co
         }
     }
     pinfo->match_uint = state->server_port;
+    settled_port = state->server_port;
+    settled_frame = pinfo->num;
 }
 
 static int pass(const framed_t *framed, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
@@ -358,14 +361,18 @@ static void apply_ports(framed_t *protocol, unsigned table)
     }
 }
 
-static void expect(const char *table, dissector_handle_t first, dissector_handle_t second)
+void wl_framing_expect(uint16_t port)
+{
+    expected_ports[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
+static void expect_table(const char *table, dissector_handle_t first, dissector_handle_t second)
 {
     search_t search = {{first, second}, g_array_new(FALSE, FALSE, sizeof(entry_t))};
 
     dissector_table_foreach(table, collect_entry, &search);
     for (unsigned i = 0; i < search.entries->len; i++) {
-        uint32_t port = g_array_index(search.entries, entry_t, i).port & 0xffff;
-        expected_ports[port / 8] |= (uint8_t)(1u << port % 8);
+        wl_framing_expect((uint16_t)g_array_index(search.entries, entry_t, i).port);
     }
     g_array_free(search.entries, TRUE);
 }
@@ -375,10 +382,25 @@ bool wl_framing_expects(uint16_t port)
     return (expected_ports[port / 8] & 1u << port % 8) != 0;
 }
 
+uint32_t wl_framing_server_port(const packet_info *pinfo)
+{
+    bool source = wl_framing_expects((uint16_t)pinfo->srcport);
+    bool destination = wl_framing_expects((uint16_t)pinfo->destport);
+
+    if (settled_frame == pinfo->num) {
+        return settled_port; /* Kafka's, by its first bytes */
+    }
+    if (source != destination) {
+        return source ? pinfo->srcport : pinfo->destport;
+    }
+    return MIN(pinfo->srcport, pinfo->destport);
+}
+
 void wl_framing_apply(wl_health_t *health)
 {
     noted = health;
     memset(expected_ports, 0, sizeof expected_ports);
+    settled_frame = 0;
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];
 
@@ -388,7 +410,7 @@ void wl_framing_apply(wl_health_t *health)
             if (f->enabled) {
                 replace(tables[table], f->real, NULL, f->added, f->in_front);
             }
-            expect(tables[table], f->enabled ? f->added : f->real, f->in_front);
+            expect_table(tables[table], f->enabled ? f->added : f->real, f->in_front);
         }
     }
 }

@@ -24,5 +24,10 @@ void wl_framing_apply(wl_health_t *health);
 
 /* MQTT or Kafka is expected on this TCP port, by table, Decode As or preference, TLS included. */
 bool wl_framing_expects(uint16_t port);
+/* Expects it on this port too, until the next wl_framing_apply(). */
+void wl_framing_expect(uint16_t port);
+
+/* The port of the frame's two on which the server listens, as far as ports tell. */
+uint32_t wl_framing_server_port(const packet_info *pinfo);
 
 #endif

@@ -19,7 +19,6 @@ typedef struct {
 enum { IN_TABLE, IN_STREAM };
 
 typedef struct {
-    uint32_t number;
     queue_t pending;
 } stream_t;
 
@@ -32,7 +31,7 @@ struct entry {
 
 struct wl_pending {
     GHashTable *entries;
-    GHashTable *streams; /* only streams with pending requests */
+    GHashTable *streams; /* every stream that ever had a request: making them anew is dear */
     queue_t pending, answered;
     unsigned max_stream, max_total;
     wl_pending_evicted_t evicted;
@@ -123,7 +122,6 @@ static stream_t *stream_of(wl_pending_t *pt, uint32_t number)
 
     if (stream == NULL) {
         stream = g_slice_new0(stream_t);
-        stream->number = number;
         g_hash_table_insert(pt->streams, GUINT_TO_POINTER(number), stream);
     }
     return stream;
@@ -134,9 +132,6 @@ static void entry_detach(wl_pending_t *pt, entry_t *entry)
 {
     queue_remove(&pt->pending, entry, IN_TABLE);
     queue_remove(&entry->stream->pending, entry, IN_STREAM);
-    if (entry->stream->pending.count == 0) {
-        g_hash_table_remove(pt->streams, GUINT_TO_POINTER(entry->stream->number));
-    }
     entry->stream = NULL;
 }
 

@@ -14,6 +14,7 @@
 #include <epan/tap.h>
 
 #include "framing.h"
+#include "read_messages.h"
 #include "read_span.h"
 #include "show.h"
 
@@ -46,7 +47,7 @@ static void file_opened(void)
     }
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
     set_postdissector_wanted_hfids(
-        handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT));
+        handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
     matcher.store = wl_store_new();
     matcher.streams = wl_streams_new(pref_pending_stream);
     matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
@@ -70,12 +71,14 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     wl_mqtt_message_t mqtt = {.message = *common};
     wl_kafka_message_t kafka = {.message = *common};
     wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
-    wl_items_t items;
+    uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
+    const uint8_t *bytes = wl_read_bytes(pdu, WL_READ_LOOK, &count);
     wl_span_t span;
 
-    wl_read_collect(node, &items);
-    if (!(protocol == WL_ITEM_MQTT ? wl_read_mqtt(pdu, &items, matcher.store, &mqtt)
-                                   : wl_read_kafka(pdu, &items, matcher.store, &kafka))) {
+    kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
+    if (!(protocol == WL_ITEM_MQTT
+              ? wl_read_mqtt(bytes, count, captured, matcher.store, &mqtt)
+              : wl_read_kafka(bytes, count, captured, matcher.store, &kafka))) {
         return;
     }
     wl_layout_span(&layout, pinfo, pdu, message->size, &span);
@@ -89,9 +92,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
         wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_START, 1);
     }
     if (protocol == WL_ITEM_MQTT) {
-        mqtt.sender_is_server = pinfo->srcport == pinfo->match_uint ||
-                                (pinfo->destport != pinfo->match_uint &&
-                                 pinfo->srcport < pinfo->destport);
+        mqtt.sender_is_server = pinfo->srcport == wl_framing_server_port(pinfo);
         wl_mqtt_match(&matcher, &mqtt);
     } else {
         wl_kafka_match(&matcher, &kafka);
@@ -162,13 +163,20 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         !wl_read_segment(pinfo, outline.tcp, &segment, &payload_start)) {
         return;
     }
-    stream = wl_streams_find(matcher.streams, segment.stream);
-    if (stream == NULL) {
-        /* Also before a whole message is seen: its first segments must be remembered. */
-        if (!outline.has_pdu && !wl_framing_expects(segment.source_port) &&
-            !wl_framing_expects(segment.destination_port)) {
+    /* By port also before a whole message is seen: its first segments must be remembered. */
+    if (!wl_framing_expects(segment.source_port) &&
+        !wl_framing_expects(segment.destination_port)) {
+        if (!outline.has_pdu) {
             return;
         }
+        /* Found by a heuristic or by another dissector: its ACKs must be seen from now on. */
+        wl_framing_expect(MIN(segment.source_port, segment.destination_port));
+    }
+    if (!wl_read_stream(pinfo, &segment.stream)) {
+        return;
+    }
+    stream = wl_streams_find(matcher.streams, segment.stream);
+    if (stream == NULL) {
         stream = wl_streams_get(matcher.streams, &segment);
         if (!(segment.flags & WL_TCP_SYN)) {
             wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_HANDSHAKE, 1);

@@ -1,25 +1,24 @@
 /* read_fields.c
  * One table of wanted fields, resolved to ids at start, and typed getters on top of it.
  *
- * Wanted ids are few on purpose: every one costs time on each packet that carries it. Protocol ids
- * are among them because Wireshark 4.6 fakes top-level nodes nobody asked for.
+ * Wanted ids are few on purpose: every one costs time on each packet, whether it is there or not.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "read_fields.h"
 
+#include <epan/conversation.h>
+#include <epan/dissectors/packet-tcp.h>
 #include <wsutil/wslog.h>
 
 #define WS_LOG_DOMAIN "Wirelat"
 #define TCP_MIN_HEADER 20
 
-enum { WANT_TRANSPORT = WL_WANT_TRANSPORT, WANT_MQTT = WL_WANT_MQTT, WANT_KAFKA = WL_WANT_KAFKA };
-
 static const struct {
     const char *name;
     unsigned group;
 } wanted[WL_ITEM_COUNT] = {
-#define X(id, name, group) [WL_ITEM_##id] = {name, WANT_##group},
+#define X(id, name, group) [WL_ITEM_##id] = {name, WL_WANT_##group},
     WL_WANTED(X)
 #undef X
 };
@@ -85,71 +84,22 @@ uint32_t wl_item_uint(const field_info *finfo)
     return fvalue_get_uinteger(WL_FVALUE(finfo));
 }
 
-static int32_t item_int(const field_info *finfo)
-{
-    return fvalue_get_sinteger(WL_FVALUE(finfo));
-}
-
-static const char *item_text(const field_info *finfo)
-{
-    return fvalue_get_string(WL_FVALUE(finfo));
-}
-
-/* MQTT 5.0 section 3.2.2.3.7; all string properties share one field name. */
-#define PROPERTY_ASSIGNED_CLIENT_ID 18
-
-static void collect(proto_node *node, wl_items_t *items, unsigned *property)
-{
-    for (proto_node *child = node->first_child; child != NULL; child = child->next) {
-        const field_info *finfo = PNODE_FINFO(child);
-        wl_item_t item = wl_read_item(finfo);
-
-        if (item == WL_ITEM_MQTT_PROPERTY_ID) {
-            *property = wl_item_uint(finfo);
-        } else if (item == WL_ITEM_MQTT_PROPERTY_STRING &&
-                   *property != PROPERTY_ASSIGNED_CLIENT_ID) {
-            item = WL_ITEM_NONE;
-        }
-        if (item != WL_ITEM_NONE && items->item[item] == NULL) {
-            items->item[item] = finfo;
-        }
-        if (child->first_child != NULL) {
-            collect(child, items, property);
-        }
-    }
-}
-
-void wl_read_collect(proto_node *node, wl_items_t *items)
-{
-    unsigned property = 0;
-
-    memset(items, 0, sizeof *items);
-    collect(node, items, &property);
-}
-
 bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
                      uint32_t *payload_start)
 {
-    const field_info *tcp = PNODE_FINFO(tcp_node), *stream = NULL, *length = NULL;
+    const field_info *tcp = PNODE_FINFO(tcp_node), *length = NULL;
 
-    for (proto_node *child = tcp_node->first_child; child != NULL; child = child->next) {
-        wl_item_t item = wl_read_item(PNODE_FINFO(child));
-        if (item == WL_ITEM_TCP_STREAM) {
-            stream = PNODE_FINFO(child);
-        } else if (item == WL_ITEM_TCP_LEN) {
+    for (proto_node *child = tcp_node->first_child; child != NULL && length == NULL;
+         child = child->next) {
+        if (wl_read_item(PNODE_FINFO(child)) == WL_ITEM_TCP_LEN) {
             length = PNODE_FINFO(child);
         }
-        if (stream != NULL && length != NULL) {
-            break;
-        }
     }
-    if (stream == NULL || length == NULL ||
-        !tvb_bytes_exist(tcp->ds_tvb, tcp->start, TCP_MIN_HEADER)) {
+    if (length == NULL || !tvb_bytes_exist(tcp->ds_tvb, tcp->start, TCP_MIN_HEADER)) {
         return false;
     }
     segment->frame = pinfo->num;
     segment->time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
-    segment->stream = wl_item_uint(stream);
     segment->length = wl_item_uint(length);
     segment->source_port = tvb_get_ntohs(tcp->ds_tvb, tcp->start);
     segment->destination_port = tvb_get_ntohs(tcp->ds_tvb, tcp->start + 2);
@@ -163,100 +113,28 @@ bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_
     return true;
 }
 
-static unsigned mqtt_size(uint64_t remaining_length)
+bool wl_read_stream(packet_info *pinfo, uint32_t *stream)
 {
-    unsigned length_bytes = remaining_length < 1u << 7    ? 1
-                            : remaining_length < 1u << 14 ? 2
-                            : remaining_length < 1u << 21 ? 3
-                                                          : 4;
-    return (unsigned)MIN(remaining_length, UINT32_MAX - 8) + 1 + length_bytes;
-}
+    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
+    const struct tcp_analysis *tcp =
+        conversation != NULL ? get_tcp_conversation_data(conversation, pinfo) : NULL;
 
-/* The reason code fields by packet type; the dissector names each type's apart. */
-static const field_info *mqtt_reason(const wl_items_t *items, unsigned type)
-{
-    static const wl_item_t reason_item[16][2] = {
-        [WL_CONNACK] = {WL_ITEM_MQTT_CONNACK_REASON, WL_ITEM_MQTT_CONNACK_CODE},
-        [WL_PUBACK] = {WL_ITEM_MQTT_PUBACK_REASON, WL_ITEM_NONE},
-        [WL_PUBREC] = {WL_ITEM_MQTT_PUBREC_REASON, WL_ITEM_NONE},
-        [WL_PUBREL] = {WL_ITEM_MQTT_PUBREL_REASON, WL_ITEM_NONE},
-        [WL_PUBCOMP] = {WL_ITEM_MQTT_PUBCOMP_REASON, WL_ITEM_NONE},
-        [WL_SUBACK] = {WL_ITEM_MQTT_SUBACK_REASON, WL_ITEM_MQTT_SUBACK_QOS},
-        [WL_UNSUBACK] = {WL_ITEM_MQTT_UNSUBACK_REASON, WL_ITEM_NONE},
-        [WL_DISCONNECT] = {WL_ITEM_MQTT_DISCONNECT_REASON, WL_ITEM_NONE},
-        [WL_AUTH] = {WL_ITEM_MQTT_AUTH_REASON, WL_ITEM_NONE},
-    };
-    const field_info *reason = items->item[reason_item[type][0]];
-
-    return reason != NULL ? reason : items->item[reason_item[type][1]];
-}
-
-bool wl_read_mqtt(const field_info *pdu, const wl_items_t *items, wl_store_t *store,
-                  wl_mqtt_message_t *message)
-{
-    const field_info *header = items->item[WL_ITEM_MQTT_HEADER];
-    const field_info *length = items->item[WL_ITEM_MQTT_LEN];
-    const field_info *topic = items->item[WL_ITEM_MQTT_TOPIC];
-    const field_info *client, *reason;
-    unsigned type;
-
-    if (header == NULL || length == NULL) {
+    if (tcp == NULL) {
         return false;
     }
-    message->header = (uint8_t)wl_item_uint(header);
-    type = wl_mqtt_type(message);
-    message->message.size = mqtt_size(fvalue_get_uinteger64(WL_FVALUE(length)));
-    message->message.cut = (uint32_t)MAX(pdu->length, 0) < message->message.size;
-    message->has_id = items->item[WL_ITEM_MQTT_ID] != NULL;
-    message->id = message->has_id ? (uint16_t)wl_item_uint(items->item[WL_ITEM_MQTT_ID]) : 0;
-    message->topic_alias = items->item[WL_ITEM_MQTT_TOPIC_ALIAS] != NULL
-                               ? (uint16_t)wl_item_uint(items->item[WL_ITEM_MQTT_TOPIC_ALIAS])
-                               : 0;
-    /* A topic of no bytes is the dissector's own resolution of an alias, which mixes up the two
-     * directions (packet-mqtt.c, topic_alias_map): ours is used instead. */
-    message->topic = type == WL_PUBLISH && topic != NULL && topic->length > 0
-                         ? wl_store_intern(store, item_text(topic))
-                         : WL_STRING_NONE;
-    client = type == WL_CONNECT   ? items->item[WL_ITEM_MQTT_CLIENT]
-             : type == WL_CONNACK ? items->item[WL_ITEM_MQTT_PROPERTY_STRING]
-                                  : NULL;
-    message->client = client != NULL ? wl_store_intern(store, item_text(client)) : WL_STRING_NONE;
-    message->version = items->item[WL_ITEM_MQTT_VERSION] != NULL
-                           ? (uint8_t)wl_item_uint(items->item[WL_ITEM_MQTT_VERSION])
-                           : 0;
-    reason = mqtt_reason(items, type);
-    message->reason = reason != NULL ? (int16_t)wl_item_uint(reason) : WL_REASON_NONE;
+    *stream = tcp->stream;
     return true;
 }
 
-bool wl_read_kafka(const field_info *pdu, const wl_items_t *items, wl_store_t *store,
-                   wl_kafka_message_t *message)
+const uint8_t *wl_read_bytes(const field_info *pdu, uint32_t limit, uint32_t *count)
 {
-    const field_info *length = items->item[WL_ITEM_KAFKA_LEN];
-    const field_info *correlation_id = items->item[WL_ITEM_KAFKA_CORRELATION_ID];
-    const field_info *key = items->item[WL_ITEM_KAFKA_REQUEST_KEY];
-    const field_info *version = items->item[WL_ITEM_KAFKA_REQUEST_VERSION];
-    const field_info *client = items->item[WL_ITEM_KAFKA_CLIENT];
-    const field_info *acks = items->item[WL_ITEM_KAFKA_ACKS];
-    int32_t required_acks;
+    /* A protocol node ends with what was captured. */
+    int length = MIN(MAX(pdu->length, 0), (int)limit);
 
-    if (length == NULL || correlation_id == NULL) {
-        return false;
+    *count = 0;
+    if (length == 0 || !tvb_bytes_exist(pdu->ds_tvb, pdu->start, length)) {
+        return NULL;
     }
-    message->length = item_int(length);
-    message->correlation_id = item_int(correlation_id);
-    message->message.size = (uint32_t)message->length + 4;
-    message->message.cut = message->length < 0 ||
-                           (uint32_t)MAX(pdu->length, 0) < message->message.size;
-    message->is_request = key != NULL;
-    message->api = key != NULL ? (int16_t)item_int(key) : -1;
-    message->version = key != NULL && version != NULL ? (int16_t)item_int(version) : -1;
-    message->client = key != NULL && client != NULL ? wl_store_intern(store, item_text(client))
-                                                    : WL_STRING_NONE;
-    /* Right even where the rest of the body is not understood; Wireshark's own guess of acks=0
-     * reads another field (packet-kafka.c, dissect_kafka, KAFKA_ACK_NOT_REQUIRED). */
-    required_acks = acks != NULL ? item_int(acks) : WL_KAFKA_ACKS_UNKNOWN;
-    message->acks = required_acks >= -1 && required_acks <= 1 ? (int16_t)required_acks
-                                                              : WL_KAFKA_ACKS_UNKNOWN;
-    return true;
+    *count = (uint32_t)length;
+    return tvb_get_ptr(pdu->ds_tvb, pdu->start, length);
 }

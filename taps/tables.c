@@ -21,7 +21,8 @@
 /* Longer names are cut in tables (not in fields): a window with 64 kB cells is of no use. */
 #define MAX_TEXT 200
 
-enum { COLUMN_REQUESTS, COLUMN_ANSWERED, COLUMN_OPEN, COLUMN_FIRST_TIME, LATENCY_COLUMNS = 10 };
+#define LATENCY_COLUMNS 10
+#define RECENT_ROWS 256
 
 static const struct {
     const char *header;
@@ -69,6 +70,7 @@ struct wl_table {
     GPtrArray *slots;   /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
     GStringChunk *text; /* of cells; lives as long as a window may show them */
     GByteArray *asked;  /* a bit per exchange: its request was counted */
+    wl_row_t *recent[RECENT_ROWS]; /* by where their texts lie; checked by what they say */
 };
 
 static unsigned pref_max_rows = 10000;
@@ -229,7 +231,7 @@ static const char *cell_text(wl_table_t *table, const char *text)
     return g_string_chunk_insert_const(table->text, text);
 }
 
-wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
+static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
 {
     static const wl_row_key_t other = {.text = {"(other)"}, .rank = UINT32_MAX};
     char joined[WL_MAX_KEYS * (MAX_TEXT + 8)] = "";
@@ -246,7 +248,7 @@ wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
         return row;
     }
     if (table->by_slot->len >= MAX(pref_max_rows, 1) && key != &other) {
-        return wl_table_row(table, &other);
+        return find_or_add_row(table, &other);
     }
     row = g_new0(wl_row_t, 1);
     row->key = g_strdup(joined);
@@ -269,6 +271,44 @@ wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
     return row;
 }
 
+/* Most records belong to rows of the last few: saves joining and hashing their texts. */
+static wl_row_t **recent_row(wl_table_t *table, const wl_row_key_t *key)
+{
+    uintptr_t mixed = key->rank;
+
+    for (unsigned i = 0; i < table->keys; i++) {
+        mixed = mixed * 31 + ((uintptr_t)key->text[i] >> 3);
+    }
+    return &table->recent[(mixed ^ mixed >> 8) % RECENT_ROWS];
+}
+
+static bool row_is(const wl_table_t *table, const wl_row_t *row, const wl_row_key_t *key)
+{
+    for (unsigned i = 0; i < table->keys; i++) {
+        if (key->text[i] == NULL || strcmp(row->text[i], key->text[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void rows_clear(wl_table_t *table)
+{
+    g_hash_table_remove_all(table->rows);
+    g_ptr_array_set_size(table->by_slot, 0);
+    g_byte_array_set_size(table->asked, 0);
+    memset(table->recent, 0, sizeof table->recent);
+}
+
+wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
+{
+    wl_row_t **recent = recent_row(table, key);
+
+    if (*recent == NULL || !row_is(table, *recent, key)) {
+        *recent = find_or_add_row(table, key);
+    }
+    return *recent;
+}
 static bool asked_test(const wl_table_t *table, wl_exchange_id_t id)
 {
     return id / 8 < table->asked->len && (table->asked->data[id / 8] & 1u << id % 8) != 0;
@@ -390,9 +430,7 @@ static void table_reset(stat_tap_table *shown)
     wl_table_t *table = table_of(shown);
 
     shown->num_elements = 0;
-    g_hash_table_remove_all(table->rows);
-    g_ptr_array_set_size(table->by_slot, 0);
-    g_byte_array_set_size(table->asked, 0);
+    rows_clear(table);
     table_start(table);
 }
 
@@ -406,9 +444,7 @@ static void table_free_cell(stat_tap_table *shown, guint row, guint column,
         g_ptr_array_index(table->slots, row) = NULL;
     }
     if (row == 0 && column == 0) {
-        g_hash_table_remove_all(table->rows);
-        g_ptr_array_set_size(table->by_slot, 0);
-        g_byte_array_set_size(table->asked, 0);
+        rows_clear(table);
     }
 }
 
