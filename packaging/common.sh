@@ -4,6 +4,7 @@
 # shellcheck shell=sh
 
 # Packages that building and running the plugin takes on Debian 12 and later.
+# shellcheck disable=SC2034 # used by the scripts that source this
 build_packages="tshark wireshark-dev libglib2.0-dev cmake ninja-build gcc libc6-dev pkg-config"
 
 # Installs the packages that are missing, as root or through sudo.
@@ -50,6 +51,6 @@ run_tshark() (
         chown -R nobody:nogroup "$home"
         drop="setpriv --reuid=nobody --regid=nogroup --clear-groups"
     fi
-    cd "$home"
+    cd "$home" || exit 1
     $drop env HOME="$home" XDG_CONFIG_HOME="$home/.config" tshark "$@"
 )

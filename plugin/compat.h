@@ -24,7 +24,7 @@ typedef bool wl_pref_bool_t;
 /* field_info embeds its value in 4.0 and points to it since 4.2. */
 #define WL_FVALUE(finfo) ((finfo)->value)
 #define wl_tvb_get_uint8 tvb_get_uint8
-#define WL_PLUGIN_DESCRIPTION (WS_PLUGIN_DESC_DISSECTOR | WS_PLUGIN_DESC_TAP_LISTENER)
+#define WL_PLUGIN_DESCRIPTION WS_PLUGIN_DESC_DISSECTOR
 #else
 typedef gboolean wl_pref_bool_t;
 #define WL_FVALUE(finfo) (&((field_info *)(finfo))->value)

@@ -396,21 +396,22 @@ uint32_t wl_framing_server_port(const packet_info *pinfo)
     return MIN(pinfo->srcport, pinfo->destport);
 }
 
-void wl_framing_apply(wl_health_t *health)
+void wl_framing_apply(wl_health_t *health, bool mqtt, bool kafka)
 {
     noted = health;
     memset(expected_ports, 0, sizeof expected_ports);
     settled_frame = 0;
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];
+        bool in_front = f->enabled && (f->is_kafka ? kafka : mqtt);
 
         for (unsigned table = 0; f->real != NULL && table < G_N_ELEMENTS(tables); table++) {
             replace(tables[table], f->added, f->in_front, f->real, f->real);
             apply_ports(f, table);
-            if (f->enabled) {
+            if (in_front) {
                 replace(tables[table], f->real, NULL, f->added, f->in_front);
             }
-            expect_table(tables[table], f->enabled ? f->added : f->real, f->in_front);
+            expect_table(tables[table], in_front ? f->added : f->real, f->in_front);
         }
     }
 }

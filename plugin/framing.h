@@ -18,9 +18,9 @@ void wl_framing_register(int proto_wirelat, struct pref_module *module);
 void wl_framing_handoff(void);
 
 /* Puts the handles in front of the dissectors wherever those are used now: ports, Decode As, TLS;
- * or takes them away, by preference. Call whenever a file is opened or dissected again; what is
+ * or takes them away, by preference and for protocols that are off. Call whenever a file is opened or dissected again; what is
  * skipped is noted in health. */
-void wl_framing_apply(wl_health_t *health);
+void wl_framing_apply(wl_health_t *health, bool mqtt, bool kafka);
 
 /* MQTT or Kafka is expected on this TCP port, by table, Decode As or preference, TLS included. */
 bool wl_framing_expects(uint16_t port);

@@ -39,12 +39,12 @@ static bool enabled(int proto)
 static void file_opened(void)
 {
     matcher.health = wl_health_new();
-    wl_framing_apply(matcher.health);
     wanted_groups = 0;
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
                         (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0);
     }
+    wl_framing_apply(matcher.health, wanted_groups & WL_WANT_MQTT, wanted_groups & WL_WANT_KAFKA);
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
     set_postdissector_wanted_hfids(
         handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
@@ -99,6 +99,12 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     }
 }
 
+static bool is_wanted(wl_item_t item)
+{
+    return (item == WL_ITEM_MQTT && (wanted_groups & WL_WANT_MQTT)) ||
+           (item == WL_ITEM_KAFKA && (wanted_groups & WL_WANT_KAFKA));
+}
+
 typedef struct {
     proto_node *tcp; /* the innermost */
     bool has_pdu, has_parts;
@@ -109,13 +115,15 @@ static outline_t outline_of(proto_tree *tree)
     outline_t outline = {NULL, false, false};
 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
-        switch (wl_read_item(PNODE_FINFO(node))) {
+        wl_item_t item = wl_read_item(PNODE_FINFO(node));
+
+        switch (item) {
         case WL_ITEM_TCP:
             outline.tcp = node;
             break;
         case WL_ITEM_MQTT:
         case WL_ITEM_KAFKA:
-            outline.has_pdu = true;
+            outline.has_pdu |= is_wanted(item);
             break;
         case WL_ITEM_TCP_SEGMENT:
         case WL_ITEM_TCP_SEGMENTS:
@@ -144,7 +152,7 @@ static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
 
-        if (item == WL_ITEM_MQTT || item == WL_ITEM_KAFKA) {
+        if (is_wanted(item)) {
             match_pdu(pinfo, item, node, &common, &first_seq);
         }
     }

@@ -8,8 +8,6 @@
  */
 #include "compat.h"
 
-#include <epan/tap.h>
-
 #include "../taps/tables.h"
 #include "postdissect.h"
 #include "show.h"
@@ -28,13 +26,18 @@ static void register_protocols(void)
     wl_show_register(&wl_shown_kafka);
 }
 
+/* The tables are registered here and not by a tap plugin: sharkd never calls those. */
+static void hand_off(void)
+{
+    wl_postdissect_handoff();
+    wl_tables_register();
+}
+
 void plugin_register(void)
 {
-    static proto_plugin protocols = {register_protocols, wl_postdissect_handoff};
-    static tap_plugin taps = {wl_tables_register};
+    static proto_plugin protocols = {register_protocols, hand_off};
 
     proto_register_plugin(&protocols);
-    tap_register_plugin(&taps);
 }
 
 /* Read by Wireshark 4.4 and later to list what a plugin does; ignored by 4.0. */

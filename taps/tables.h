@@ -12,7 +12,7 @@
 
 #include "../plugin/exchange.h"
 
-/* Registers every table of Wirelat (tap plugin entry). */
+/* Registers every table of Wirelat; call at hand-off. */
 void wl_tables_register(void);
 
 /* Counters that a table may show beside the latency columns. */

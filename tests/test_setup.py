@@ -1,0 +1,131 @@
+"""Building, installing, switching off, the first command of the README, Lua, static checks.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import harness
+
+SAMPLE = harness.CAPTURES / "sample.pcapng"
+
+
+def tracked(*patterns):
+    text = subprocess.run(["git", "ls-files", "--", *patterns], cwd=harness.TOP, check=True,
+                          capture_output=True, text=True).stdout
+    return text.split()
+
+
+def test_plugin_is_listed():
+    run = subprocess.run(harness.command("tshark", "-G", "plugins"), capture_output=True,
+                         text=True, cwd=harness.home())
+    (line,) = [line for line in run.stdout.splitlines() if line.startswith("wirelat")]
+    assert re.match(r"wirelat(\.so)?\s+0\.1\.0\s+dissector", line)
+
+
+@pytest.mark.parametrize("protocols, left", [
+    (["wirelat"], []),
+    (["wirelat.mqtt"], ["wirelat.kafka"]),
+    (["wirelat.kafka"], ["wirelat.mqtt"]),
+    (["wirelat.mqtt", "wirelat.kafka"], []),
+])
+def test_protocols_can_be_disabled(protocols, left):
+    disabled = [part for name in protocols for part in ("--disable-protocol", name)]
+    events = harness.events(SAMPLE, *disabled)
+    assert {event["protocol"] for event in events} == set(left)
+
+
+def test_first_command_of_the_readme():
+    """As the README says it, on the sample; the tables are those of the plugin under test."""
+    assert "packaging/try" in (harness.TOP / "README.md").read_text()
+    run = subprocess.run([harness.TOP / "packaging/try"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = harness.tables(run.stdout)
+    assert set(found) == {"Kafka Latency", "MQTT Latency"}
+    assert {row["API"]: int(row["Answered"]) for row in found["Kafka Latency"]}["Metadata"] == 2
+
+
+def test_first_command_takes_a_file_nobody_else_can_read(tmp_path):
+    """Also as root, whose plugins Wireshark ignores."""
+    capture = tmp_path / "mine.pcapng"
+    shutil.copyfile(harness.CAPTURES / "kafka_basic.pcapng", capture)
+    capture.chmod(0o600)
+    run = subprocess.run([harness.TOP / "packaging/try", capture], capture_output=True, text=True)
+    assert run.returncode == 0 and "ApiVersions" in run.stdout
+    run = subprocess.run([harness.TOP / "packaging/try", tmp_path / "none"], capture_output=True,
+                         text=True)
+    assert run.returncode == 1 and "cannot read" in run.stderr and not run.stdout
+
+
+def test_install_for_this_user(tmp_path):
+    subprocess.run(["cmake", "-S", harness.TOP, "-B", tmp_path / "build", "-G", "Ninja"],
+                   check=True, capture_output=True, env={**os.environ, "HOME": str(tmp_path)})
+    subprocess.run(["cmake", "--build", tmp_path / "build", "--target", "install-user"],
+                   check=True, capture_output=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert (tmp_path / f".local/lib/wireshark/plugins/{harness.series()}/epan/wirelat.so").exists()
+
+
+def lua(capture, *arguments, **options):
+    script = harness.readable(harness.TOP / "lua/slow_exchanges.lua")
+    return harness.tshark(capture, "-q", "-X", f"lua_script:{script}", *arguments, **options)
+
+
+def test_lua_slow_exchanges():
+    times = [harness.time_of(event, "time") for event in harness.events(SAMPLE)
+             if harness.time_of(event, "time") is not None]
+    for limit in (0.1, 0.3):
+        arguments = () if limit == 0.1 else ("-X", f"lua_script1:{limit}")
+        lines = lua(SAMPLE, *arguments).out.splitlines()
+        slow = sorted(time / 1e9 for time in times if time / 1e9 > limit)
+        assert sorted(float(re.search(r"after ([\d.]+) s", line).group(1)) for line in lines) == \
+            pytest.approx(slow, abs=1e-6) and len(slow) > 3
+
+
+def test_lua_without_the_plugin():
+    run = lua(SAMPLE, with_plugin=False)
+    assert "not loaded" in run.out
+
+
+@pytest.mark.parametrize("version", ["5.2", "5.4"])
+def test_lua_compiles(version):
+    for script in tracked("lua/*.lua"):
+        subprocess.run([f"luac{version}", "-p", harness.TOP / script], check=True)
+
+
+def test_luacheck():
+    globals_of_wireshark = ["Field", "Listener"]
+    subprocess.run(["luacheck", "--no-color", "-q", "--std", "lua52+lua54", "--globals",
+                    *globals_of_wireshark, "--", *tracked("lua/*.lua")], cwd=harness.TOP,
+                   check=True)
+
+
+def test_shellcheck():
+    scripts = [name for name in tracked("packaging/*", "tests/run", ".ci/run")
+               if (harness.TOP / name).read_bytes().startswith((b"#!/bin/sh", b"# Shell"))]
+    assert len(scripts) >= 4
+    subprocess.run(["shellcheck", "-x", "-P", harness.TOP, *scripts], cwd=harness.TOP, check=True)
+
+
+def test_codespell():
+    subprocess.run(["codespell", "--skip", "*.pcap,*.pcapng,*.png,COPYING,*.tsv", "-L",
+                    "ans,te,ist,ro,fo,fro,numer,wan,inflight", *tracked()], cwd=harness.TOP, check=True)
+
+
+def test_cppcheck():
+    run = subprocess.run(["cppcheck", "--enable=warning,portability", "--inline-suppr", "--quiet",
+                          "--error-exitcode=1", "--std=c11", "--suppress=unknownMacro",
+                          *tracked("plugin/*.c", "taps/*.c")], cwd=harness.TOP,
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_only_compat_knows_of_versions():
+    for name in tracked("plugin/*", "taps/*"):
+        text = (harness.TOP / name).read_text()
+        assert name == "plugin/compat.h" or "WL_WIRESHARK" not in text
+        assert name in ("plugin/compat.h", "plugin/wirelat.c") or \
+            "WIRESHARK_VERSION" not in text

@@ -1,0 +1,165 @@
+"""The statistics tables against the same figures computed from the events, percentiles exactly.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import collections
+import statistics
+
+import pytest
+
+import harness
+
+CAPTURES = [*harness.CAPTURES.glob("*.pcapng"), *(harness.SHARED / "gen").glob("*.pcap")]
+KINDS = {"1": "Connect", "3": "Subscribe", "4": "Unsubscribe", "5": "Ping", "6": "Re-authenticate"}
+ACKS = {"-1": "all", "0": "0", "1": "1"}
+ROUNDED = 0.0006
+
+
+def mqtt_row(event):
+    kind = event["wirelat.mqtt.kind"]
+    return f"Publish QoS {event['wirelat.mqtt.qos']}" if kind == "2" else KINDS[kind]
+
+
+def api_names():
+    """Kafka's names, as the field shows them."""
+    text = harness.tshark(harness.CAPTURES / "sample.pcapng", "-V", "-Y", "wirelat.kafka.api").out
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("[API: ")]
+    return {line.split("(")[1].split(")")[0]: line[6:].split(" (")[0] for line in lines}
+
+
+def kafka_row(event, names):
+    api = event.get("wirelat.kafka.api", "-1")
+    if api == "0" and "wirelat.kafka.acks" in event:
+        return f"Produce (acks={ACKS[event['wirelat.kafka.acks']]})"
+    return names.get(api, f"API {api}" if api != "-1" else "(unknown)")
+
+
+def is_one_way(event):
+    return event.get("wirelat.mqtt.qos") == "0" or event.get("wirelat.kafka.acks") == "0"
+
+
+Expected = collections.namedtuple("Expected", "requests answered times findings")
+
+
+def expected_rows(capture, protocol, row_of):
+    rows = collections.defaultdict(lambda: Expected([], [], [], collections.Counter()))
+    for event in harness.events(capture, *harness.REASSEMBLE):
+        if event["protocol"] != protocol:
+            continue
+        row = rows[row_of(event)]
+        links = {name.split(".")[-1] for name in event}
+        if links & {"orphan", "duplicate", "retry"}:
+            row.findings.update(links & {"orphan", "duplicate", "retry"})
+        elif "response_to" in links or ("ack_to" in links and is_one_way(event)):
+            row.answered.append(event)
+            row.times.append(harness.time_of(event, "ack_time" if is_one_way(event) else "time"))
+        elif not links & {"ack_to", "leg_of"}:
+            row.requests.append(event)
+            row.findings.update(links & {"reused"})
+    return rows
+
+
+def check(printed, expected):
+    assert int(printed["Requests"]) == len(expected.requests)
+    assert int(printed["Answered"]) == len(expected.answered)
+    assert int(printed["Open"]) == len(expected.requests) - len(expected.answered)
+    times = [time / 1e6 for time in expected.times] or [0]
+    figures = {"Min (ms)": min(times), "Max (ms)": max(times), "Mean (ms)": statistics.mean(times),
+               "SD (ms)": statistics.stdev(times) if len(times) > 1 else 0}
+    for header, value in figures.items():
+        assert abs(float(printed[header]) - value) < ROUNDED, header
+    for percent in (50, 95, 99):
+        value = harness.nearest_rank(times, percent)
+        assert abs(float(printed[f"p{percent} (ms)"]) - value) < ROUNDED + value / 1000
+    headers = {"duplicate": "Duplicates", "orphan": "Orphans", "retry": "Retries",
+               "reused": "Reused ids"}
+    for finding, header in headers.items():
+        assert int(printed.get(header, 0)) == expected.findings[finding]
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("protocol", ["mqtt", "kafka"])
+def test_latency_and_clients(capture, protocol):
+    names = api_names()
+
+    def row_of(event):
+        return mqtt_row(event) if protocol == "mqtt" else kafka_row(event, names)
+
+    def client_of(event):
+        sender = {"0": "client to broker", "1": "broker to client"}
+        client = event.get(f"wirelat.{protocol}.client_id", "(unknown)")
+        direction = [sender[event["wirelat.mqtt.sender"]]] if protocol == "mqtt" else []
+        return (client, *direction, row_of(event))
+
+    text = harness.tshark(capture, "-q", *harness.REASSEMBLE, "-z", f"{protocol},latency", "-z",
+                          f"{protocol},clients").out
+    for rows in harness.tables(text).values():
+        keys = list(rows[0])[:list(rows[0]).index("Requests")] if rows else []
+        expected = expected_rows(capture, f"wirelat.{protocol}",
+                                 client_of if "Client" in keys else row_of)
+        rows = [row for row in rows if not row[keys[0]].startswith("PUB")]  # legs: see below
+        found = {tuple(row[k] for k in keys) if len(keys) > 1 else row[keys[0]]: row
+                 for row in rows}
+        assert set(found) == set(expected)
+        for key, row in found.items():
+            check(row, expected[key])
+
+
+def test_legs_of_qos_2():
+    capture = harness.CAPTURES / "mqtt_basic.pcapng"
+    rows = {row["Exchange"]: row for row in harness.table(capture, "mqtt,latency")}
+    events = harness.events(capture)
+    for field, name in (("pubrec_time", "PUBLISH to PUBREC"), ("pubrel_time", "PUBREC to PUBREL"),
+                        ("pubcomp_time", "PUBREL to PUBCOMP")):
+        times = [harness.time_of(event, field) / 1e6 for event in events
+                 if f"wirelat.mqtt.{field}" in event]
+        assert int(rows[name]["Answered"]) == len(times) > 2
+        assert abs(float(rows[name]["Mean (ms)"]) - statistics.mean(times)) < ROUNDED
+
+
+def test_rows_are_in_the_order_of_a_session():
+    rows = [row["Exchange"] for row in harness.table(harness.CAPTURES / "mqtt_basic.pcapng",
+                                                     "mqtt,latency")]
+    assert rows == ["Connect", "Publish QoS 0", "Publish QoS 1", "Publish QoS 2",
+                    "PUBLISH to PUBREC", "PUBREC to PUBREL", "PUBREL to PUBCOMP", "Subscribe",
+                    "Unsubscribe", "Ping"]
+
+
+def test_filter_after_a_comma():
+    capture = harness.CAPTURES / "sample.pcapng"
+    (row,) = [row for row in harness.table(capture, "kafka,latency,wirelat.kafka.api == 1")
+              if int(row["Requests"])]
+    assert row["API"].startswith("Fetch")
+    # The requests of slow answers are hidden: none of them is open, and none is counted.
+    for row in harness.table(capture, "kafka,latency,wirelat.kafka.time > 0.02"):
+        assert (row["Requests"], row["Open"]) == ("0", "0") and int(row["Answered"]) > 0
+
+
+def test_srt_tables():
+    capture = harness.CAPTURES / "sample.pcapng"
+    for protocol in ("kafka", "mqtt"):
+        text = harness.tshark(capture, "-q", "-z", f"{protocol},srt").out
+        calls = [int(line.split()[-5]) for line in text.splitlines()
+                 if line[:5].strip().isdigit()]
+        answered = sum("response_to" in " ".join(event) for event in harness.events(capture)
+                       if event["protocol"] == f"wirelat.{protocol}")
+        assert sum(calls) >= answered > 50
+
+
+def test_health_of_a_clean_capture():
+    (row,) = harness.table(harness.CAPTURES / "kafka_basic.pcapng", "wirelat,health")
+    assert row["Count"] == "0" and row["What to do"].startswith("Nothing found")
+
+
+@pytest.mark.skipif(not harness.SHARED.exists(), reason="the shared captures are not here")
+@pytest.mark.parametrize("name, what", [
+    ("derived_kafka_snaplen96", {"Frames cut by the snap length",
+                                 "Messages refused as impossible"}),
+    ("derived_mqtt_midpdu", {"Streams without handshake", "Bytes skipped until a message began"}),
+    ("derived_mqtt_midstream", {"Streams without handshake",
+                                "Answers whose request was not captured"}),
+])
+def test_health_names_what_is_wrong(name, what):
+    rows = harness.table(harness.SHARED / f"live/{name}.pcapng", "wirelat,health")
+    assert what <= {row["What"] for row in rows}
+    assert int(rows[0]["Count"]) > 0
