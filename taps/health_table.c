@@ -24,8 +24,9 @@ static const struct {
                                  "Set the preference tcp.reassemble_out_of_order to TRUE: "
                                  "messages in them are lost without it"},
     [WL_HEALTH_MISSING] = {"Bytes acknowledged but not captured",
-                           "The capture lost packets: a larger buffer (-B), or a mirror port that "
-                           "keeps up"},
+                           "The capture lost packets (larger buffer: -B). With "
+                           "tcp.reassemble_out_of_order TRUE Wireshark shows nothing behind them: "
+                           "try FALSE"},
     [WL_HEALTH_CAPTURED_TWICE] = {"Segments captured twice",
                                   "Capture on one interface, or remove the copies (editcap -d)"},
     [WL_HEALTH_UNSUPPORTED] = {"Messages of a version Wireshark does not know",

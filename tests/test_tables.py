@@ -4,6 +4,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
 import statistics
+import subprocess
 
 import pytest
 
@@ -158,8 +159,47 @@ def test_health_of_a_clean_capture():
     ("derived_mqtt_midpdu", {"Streams without handshake", "Bytes skipped until a message began"}),
     ("derived_mqtt_midstream", {"Streams without handshake",
                                 "Answers whose request was not captured"}),
+    ("mqtt_v5_lossy_qos0", {"Segments again or out of order, not reassembled"}),
+    ("derived_mqtt_caploss", {"Bytes acknowledged but not captured"}),
 ])
 def test_health_names_what_is_wrong(name, what):
     rows = harness.table(harness.SHARED / f"live/{name}.pcapng", "wirelat,health")
     assert what <= {row["What"] for row in rows}
     assert int(rows[0]["Count"]) > 0
+
+
+def test_health_counts_what_was_captured_twice(tmp_path):
+    """As a capture on two interfaces of one host: each frame again, a microsecond later."""
+    capture = harness.CAPTURES / "mqtt_basic.pcapng"
+    later, both = tmp_path / "later.pcapng", tmp_path / "both.pcapng"
+    subprocess.run(["editcap", "-t", "0.000001", capture, later], check=True, capture_output=True)
+    subprocess.run(["mergecap", "-I", "none", "-w", both, capture, later], check=True,
+                   capture_output=True)
+    data = sum(int(length) > 0 for (length,) in harness.plain_fields(capture, ["tcp.len"]))
+    rows = {row["What"]: int(row["Count"]) for row in harness.table(both, "wirelat,health")}
+    assert rows["Segments captured twice"] == data
+    assert "Segments again or out of order, not reassembled" not in rows
+
+
+def test_health_counts_lost_bytes_exactly(tmp_path):
+    """Frames taken out of a capture: their bytes, and nothing else, are missing."""
+    capture = harness.CAPTURES / "mqtt_framing.pcapng"
+    frames = [(int(number), int(length)) for number, length in harness.plain_fields(
+        capture, ["frame.number", "tcp.len"])]
+    lost = [frame for frame in frames if frame[1] > 100][3::5]
+    lossy = tmp_path / "lossy.pcapng"
+    subprocess.run(["editcap", capture, lossy, *(str(number) for number, _ in lost)], check=True,
+                   capture_output=True)
+    rows = {row["What"]: int(row["Count"]) for row in harness.table(lossy, "wirelat,health")}
+    assert len(lost) > 3
+    assert rows["Bytes acknowledged but not captured"] == sum(length for _, length in lost)
+
+
+def test_health_names_the_setting_that_is_off():
+    capture = harness.CAPTURES / "mqtt_loss.pcapng"
+    what = "Segments again or out of order, not reassembled"
+    off = {row["What"]: row for row in harness.table(capture, "wirelat,health")}
+    on = {row["What"]: row for row in harness.table(capture, "wirelat,health",
+                                                    *harness.REASSEMBLE)}
+    assert "tcp.reassemble_out_of_order" in off[what]["What to do"]
+    assert what not in on
