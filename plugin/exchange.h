@@ -57,7 +57,8 @@ enum {
     WL_EVICTED = 1u << 4,     /* forgotten at the bound of the pending table */
     WL_ORPHANED = 1u << 5,    /* stands for an answer without request */
     WL_FROM_BROKER = 1u << 6, /* the requester is the broker */
-    WL_RETAIN = 1u << 7
+    WL_RETAIN = 1u << 7,      /* MQTT */
+    WL_LONG_POLL = 1u << 7    /* Kafka: the broker held an empty answer back */
 };
 
 /* MQTT exchange kinds. */
@@ -72,6 +73,7 @@ enum {
 
 #define WL_REASON_NONE (-1)  /* no reason code on the wire or not readable */
 #define WL_KAFKA_ACKS_UNKNOWN G_MININT16
+#define WL_KAFKA_ERROR_UNKNOWN G_MININT16
 
 /* Legs of a QoS 2 publish; each time is that of the frame with the packet's first or last byte. */
 typedef struct {
@@ -102,8 +104,12 @@ typedef struct {
             uint8_t kind, qos, version;
         } mqtt;
         struct {
-            uint32_t inflight; /* requests open when this one was sent, itself included */
+            int64_t wait_ns;      /* once answered: spent behind an earlier request, WL_NO_TIME */
+            uint32_t inflight;    /* requests open when this one was sent, itself included */
+            int32_t max_wait_ms;  /* of a Fetch, -1 unknown */
+            int32_t throttle_ms;  /* of the response, -1 unknown */
             int16_t api, version, acks;
+            int16_t error;        /* of the response as a whole, WL_KAFKA_ERROR_UNKNOWN */
         } kafka;
     } u;
 } wl_exchange_t;
@@ -152,6 +158,14 @@ wl_store_counters_t *wl_store_counters(wl_store_t *store);
 static inline int64_t wl_span_ns(int64_t first, int64_t last)
 {
     return first == WL_NO_TIME || last == WL_NO_TIME ? WL_NO_TIME : last - first;
+}
+
+/* Kafka: service time less the wait behind earlier requests, or WL_NO_TIME. */
+static inline int64_t wl_kafka_unqueued_ns(const wl_exchange_t *ex)
+{
+    int64_t service = wl_span_ns(ex->request_last_ns, ex->answer_first_ns);
+
+    return wl_span_ns(ex->u.kafka.wait_ns, service);
 }
 
 /* An answer is still owed. */

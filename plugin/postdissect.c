@@ -26,6 +26,7 @@ static int tap_health = -1;
 
 static unsigned pref_pending_stream = 65536;
 static unsigned pref_pending_total = 4000000;
+static unsigned pref_long_poll_percent = 90;
 
 /* State of the open capture file; NULL outside of one. */
 static wl_matcher_t matcher;
@@ -51,6 +52,7 @@ static bool tcp_preference(const char *name)
 static void file_opened(void)
 {
     matcher.health = wl_health_new();
+    wl_kafka_set_long_poll_percent(pref_long_poll_percent);
     forgotten = 0;
     reassembles_out_of_order = tcp_preference("reassemble_out_of_order");
     wanted_groups = 0;
@@ -321,6 +323,11 @@ struct pref_module *wl_postdissect_register(void)
         "Requests waiting for an answer that are kept over all streams; beyond it the oldest are "
         "forgotten and counted as evicted.",
         10, &pref_pending_total);
+    prefs_register_uint_preference(
+        module, "long_poll_percent", "Long poll from (percent of max_wait)",
+        "A Kafka Fetch that took this part of the longest wait it allows was held back by the "
+        "broker for want of records, and is kept out of the figures of Fetch.",
+        10, &pref_long_poll_percent);
     wl_framing_register(proto_wirelat, module);
     tap_health = register_tap("wirelat.health");
     register_init_routine(file_opened);

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define COMMON_NAME 128
+#define KAFKA_FLEXIBLE_FETCH 12
+#define KAFKA_FETCH_WITHOUT_REPLICA 15
+#define KAFKA_NEWEST_FETCH 18
 #define KAFKA_FLEXIBLE_PRODUCE 9 /* KIP-482: Produce v9 is the first with tags */
 
 /* Reading beyond the end gives zeros and sets `short_of`: checked once, after a run of reads. */
@@ -248,6 +251,92 @@ static int16_t take_acks(cursor_t *cursor, int version)
     return !cursor->short_of && acks >= -1 && acks <= 1 ? acks : WL_KAFKA_ACKS_UNKNOWN;
 }
 
+/* Fetch: replica id, then max_wait; KIP-903 took the replica id out. */
+static int32_t take_max_wait(cursor_t *cursor, int version)
+{
+    int32_t max_wait;
+
+    if (version > KAFKA_NEWEST_FETCH ||
+        (version >= KAFKA_FLEXIBLE_FETCH && take_varint(cursor) != 0)) {
+        return -1;
+    }
+    if (version < KAFKA_FETCH_WITHOUT_REPLICA) {
+        take(cursor, 4);
+    }
+    max_wait = (int32_t)take_be(cursor, 4);
+    return cursor->short_of || max_wait < 0 ? -1 : max_wait;
+}
+
+/* KIP-219, and the protocol guide: from which version on a response begins with throttle_time_ms,
+ * from which an error code follows it, and from which its header and body are flexible (KIP-482).
+ * Beyond the newest version listed nothing is believed. */
+static const struct {
+    int8_t api, throttle, error, flexible, newest;
+} responses[] = {
+    {1, 1, 7, 12, 18},  /* Fetch */
+    {2, 2, -1, 6, 10},  /* ListOffsets */
+    {3, 3, -1, 9, 13},  /* Metadata */
+    {8, 3, -1, 8, 10},  /* OffsetCommit */
+    {9, 3, -1, 6, 10},  /* OffsetFetch */
+    {10, 1, -1, 3, 6},  /* FindCoordinator: an error of its own up to v3 only */
+    {11, 2, 2, 6, 9},   /* JoinGroup */
+    {12, 1, 1, 4, 4},   /* Heartbeat */
+    {13, 1, 1, 4, 5},   /* LeaveGroup */
+    {14, 1, 1, 4, 5},   /* SyncGroup */
+    {15, 1, -1, 5, 6},  /* DescribeGroups */
+    {16, 1, 1, 3, 5},   /* ListGroups */
+    {19, 2, -1, 5, 7},  /* CreateTopics */
+    {20, 1, -1, 4, 6},  /* DeleteTopics */
+    {22, 0, 0, 2, 5},   /* InitProducerId */
+    {25, 0, 0, 3, 4},   /* AddOffsetsToTxn */
+    {26, 0, 0, 3, 5},   /* EndTxn */
+    {28, 0, -1, 3, 5},  /* TxnOffsetCommit */
+};
+
+static bool since(int version, int first)
+{
+    return first >= 0 && version >= first;
+}
+
+void wl_kafka_read_response(int api, int version, const uint8_t *body, uint32_t length,
+                            wl_kafka_response_t *response)
+{
+    cursor_t cursor = {body, body + length, false};
+
+    *response = (wl_kafka_response_t){-1, WL_KAFKA_ERROR_UNKNOWN, false};
+    for (unsigned i = 0; i < G_N_ELEMENTS(responses); i++) {
+        bool flexible = since(version, responses[i].flexible);
+        int32_t throttle, error;
+
+        if (responses[i].api != api || version > responses[i].newest ||
+            !since(version, responses[i].throttle)) {
+            continue;
+        }
+        if (flexible && take_varint(&cursor) != 0) {
+            return; /* tagged fields in the header: none is defined */
+        }
+        throttle = (int32_t)take_be(&cursor, 4);
+        if (cursor.short_of || throttle < 0) {
+            return;
+        }
+        response->throttle_ms = throttle;
+        if (!since(version, responses[i].error)) {
+            return;
+        }
+        error = (int16_t)take_be(&cursor, 2);
+        if (cursor.short_of) {
+            return;
+        }
+        response->error = (int16_t)error;
+        if (api == WL_KAFKA_FETCH) {
+            take(&cursor, 4); /* session id: an incremental answer without topics has no record */
+            response->empty = (flexible ? take_varint(&cursor) <= 1 : take_be(&cursor, 4) == 0) &&
+                              !cursor.short_of;
+        }
+        return;
+    }
+}
+
 bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_store_t *store,
                    wl_kafka_message_t *message)
 {
@@ -260,12 +349,15 @@ bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_s
     message->api = message->version = -1;
     message->acks = WL_KAFKA_ACKS_UNKNOWN;
     message->client = WL_STRING_NONE;
+    message->max_wait_ms = -1;
     if (message->is_request) {
         message->api = (int16_t)take_be(&cursor, 2);
         message->version = (int16_t)take_be(&cursor, 2);
     }
     message->correlation_id = (int32_t)take_be(&cursor, 4);
     if (cursor.short_of || !message->is_request) {
+        message->body = cursor.at;
+        message->body_length = (uint32_t)(cursor.end - cursor.at);
         return !cursor.short_of;
     }
     if (message->api != WL_KAFKA_CONTROLLED_SHUTDOWN || message->version > 0) {
@@ -274,6 +366,8 @@ bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_s
     }
     if (message->api == WL_KAFKA_PRODUCE) {
         message->acks = take_acks(&cursor, message->version);
+    } else if (message->api == WL_KAFKA_FETCH) {
+        message->max_wait_ms = take_max_wait(&cursor, message->version);
     }
     return true;
 }

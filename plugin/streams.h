@@ -84,6 +84,12 @@ typedef struct {
     GHashTable *aliases; /* direction << 16 | alias -> wl_string_t */
 } wl_mqtt_stream_t;
 
+/* Kafka state of a stream, by direction of the requester. */
+typedef struct {
+    bool answered[2];         /* a response was seen */
+    int64_t busy_until_ns[2]; /* end of the last response, and of the pause it imposed */
+} wl_kafka_stream_t;
+
 typedef struct {
     uint32_t number; /* tcp.stream */
     uint16_t port[2];
@@ -91,6 +97,7 @@ typedef struct {
     uint8_t address_length;
     wl_half_t half[2];
     wl_mqtt_stream_t mqtt;
+    wl_kafka_stream_t kafka;
 } wl_stream_t;
 
 typedef struct wl_streams wl_streams_t;

@@ -8,6 +8,7 @@
  */
 #include "tables.h"
 
+#include "../plugin/compat.h"
 #include "../plugin/health.h"
 
 enum { COUNT, FIRST_FRAME, REMEDY };
@@ -78,7 +79,7 @@ static void add(wl_table_t *table, wl_row_t *row, const wl_finding_t *finding)
     wl_table_set_uint(table, row, COUNT, (uint32_t)MIN(MAX(tally->count, 0), UINT32_MAX));
 }
 
-static void take(wl_table_t *table, const void *record)
+static void take(wl_table_t *table, const void *record, packet_info *pinfo _U_)
 {
     const wl_finding_t *finding = record;
     wl_row_key_t key = {.text = {rows[finding->kind].what}, .rank = finding->kind + 1u};

@@ -1,0 +1,115 @@
+/* mqtt_tables.c
+ * The tables of MQTT: by exchange, by client.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "latency_take.h"
+
+#include "../plugin/names.h"
+
+/* Rows in the order of a session: Connect first, publishes by QoS, a QoS 2 row before its legs. */
+static uint32_t rank_of(const wl_exchange_t *ex)
+{
+    return ex->u.mqtt.kind * 16u + (ex->u.mqtt.kind == WL_MQTT_PUBLISH ? ex->u.mqtt.qos * 4u : 0);
+}
+
+static const char *kind_name(const wl_exchange_t *ex)
+{
+    static const char *const publish[] = {"Publish QoS 0", "Publish QoS 1", "Publish QoS 2"};
+
+    if (ex->u.mqtt.kind == WL_MQTT_PUBLISH) {
+        return publish[MIN(ex->u.mqtt.qos, 2)];
+    }
+    return val_to_str_const(ex->u.mqtt.kind, wl_mqtt_kind_names, "(unknown)");
+}
+
+static void take_legs(wl_table_t *table, const wl_record_t *record)
+{
+    const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
+    wl_row_key_t key = {.rank = rank_of(record->ex)};
+    int64_t time_ns = WL_NO_TIME;
+
+    if (legs == NULL) {
+        return;
+    }
+    if (record->event == WL_EVENT_PUBREC) {
+        key.text[0] = "  PUBLISH to PUBREC";
+        key.rank += 1;
+        time_ns = wl_span_ns(record->ex->request_first_ns, legs->pubrec_last_ns);
+    } else if (record->event == WL_EVENT_PUBREL) {
+        key.text[0] = "  PUBREC to PUBREL";
+        key.rank += 2;
+        time_ns = wl_span_ns(legs->pubrec_first_ns, legs->pubrel_last_ns);
+    } else if (record->event == WL_EVENT_ANSWER && legs->pubrel_first_ns != WL_NO_TIME) {
+        key.text[0] = "  PUBREL to PUBCOMP";
+        key.rank += 3;
+        time_ns = wl_span_ns(legs->pubrel_first_ns, record->ex->answer_last_ns);
+    } else {
+        return;
+    }
+    wl_table_part(table, wl_table_row(table, &key), time_ns);
+}
+
+static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
+{
+    const wl_record_t *record = tapped;
+    wl_row_key_t key = {.text = {kind_name(record->ex)}, .rank = rank_of(record->ex)};
+    wl_row_t *row = wl_table_row(table, &key);
+
+    wl_latency_take(table, record, row, row);
+    take_legs(table, record);
+}
+
+static wl_row_t *client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)
+{
+    wl_row_key_t key = {
+        .text = {wl_latency_name(record, client, "(unknown)"),
+                 record->ex->flags & WL_FROM_BROKER ? "broker to client" : "client to broker",
+                 kind_name(record->ex)}};
+
+    return wl_table_row(table, &key);
+}
+
+static void take_clients(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
+{
+    const wl_record_t *record = tapped;
+    wl_string_t assigned = record->ex->u.mqtt.assigned_client;
+    wl_row_t *asked = client_row(table, record, record->ex->client);
+    wl_row_t *row = record->event == WL_EVENT_ANSWER && assigned != WL_STRING_NONE
+                        ? client_row(table, record, assigned)
+                        : asked;
+
+    wl_latency_take(table, record, row, asked);
+}
+
+#define COUNTS                                                                       \
+    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(RETRIES) | WL_COUNTS_OF(DUPLICATES) |         \
+     WL_COUNTS_OF(ORPHANS) | WL_COUNTS_OF(REUSED))
+
+static const wl_table_def_t tables[] = {
+    {
+        .title = "MQTT Latency",
+        .cli = "mqtt,latency",
+        .tap = "wirelat.mqtt",
+        .keys = {"Exchange"},
+        .key_widths = {20},
+        .counts = COUNTS,
+        .take = take_latency,
+    },
+    {
+        .title = "MQTT Latency by Client",
+        .cli = "mqtt,clients",
+        .tap = "wirelat.mqtt",
+        .keys = {"Client", "Direction", "Exchange"},
+        .key_widths = {20, 16, 15},
+        .counts = COUNTS,
+        .take = take_clients,
+    },
+};
+
+void wl_mqtt_tables_register(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
+        wl_table_register(&tables[i]);
+    }
+}
