@@ -109,9 +109,11 @@ class Kafka:
         self.dice, self.name = dice, name
         self.id = dice.choice((0, 1, 1000, 2**31 - 5, -3))
 
+    def near(self, distance):
+        return (self.id + distance + 2**31) % 2**32 - 2**31
+
     def next_id(self):
-        self.id += 1
-        self.id = (self.id + 2**31) % 2**32 - 2**31
+        self.id = self.near(1)
         return self.id
 
     def request(self, api, version, number, body):
@@ -142,7 +144,7 @@ class Kafka:
         return 0, [message] + ([self.response(number)] if acks else [])
 
     def strange(self):
-        number = self.id - self.dice.randrange(6)
+        number = self.near(-self.dice.randrange(6))
         if self.dice.random() < 0.5:
             return 1, [self.response(number)]
         return 0, [self.request(3, 5, number, b"")]

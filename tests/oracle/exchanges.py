@@ -285,6 +285,10 @@ class Mqtt(Matcher):
                 before["qos"] != (1 if packet.type == mqtt.PUBACK else 2):
             self.note("orphan", message, id=packet.id)
             return
+        if request is None and kind == PING:
+            # Nothing tells a second answer from one whose request is missing.
+            self.note("orphan", message, id=0)
+            return
         if request is None:
             self.again(key, message, packet.id or 0)
             return
