@@ -114,7 +114,7 @@ class Matcher:
 
     def note(self, what, message, **values):
         event = {"what": what, "protocol": self.protocol, "stream": self.connection.number,
-                 "frame": message.order, **values}
+                 "frame": message.order, "first_frame": message.place.first_frame, **values}
         self.events.append(event)
         return event
 
