@@ -71,13 +71,32 @@ enum {
 };
 
 #define WL_REASON_NONE (-1)  /* no reason code on the wire or not readable */
-#define WL_KAFKA_ACKS_UNKNOWN G_MININT16
+#define WL_KAFKA_ACKS_UNKNOWN G_MININT8
+
+/* What is known of a Kafka exchange's bodies. */
+enum {
+    WL_KAFKA_ASKED_BODY = 1u << 0,    /* the request's was read */
+    WL_KAFKA_ANSWERED_BODY = 1u << 1, /* the answer's was read */
+    WL_KAFKA_LONG_POLL = 1u << 2,     /* a Fetch that the broker held back; known on its answer */
+    WL_KAFKA_THROTTLE_KNOWN = 1u << 3,
+    WL_KAFKA_ASKS_NOTHING = 1u << 4 /* a Fetch of no topic, as the one that closes a session */
+};
 
 /* Legs of a QoS 2 publish; each time is that of the frame with the packet's first or last byte. */
 typedef struct {
     int64_t pubrec_first_ns, pubrec_last_ns;
     int64_t pubrel_first_ns, pubrel_last_ns;
 } wl_legs_t;
+
+/* What few Kafka exchanges have, or many share: one record for all requests of a connection that
+ * name the same group and member, and one of its own for an answer that adds to it. */
+typedef struct {
+    int64_t span_ns;    /* what this answer ends: SASL handshake, rebalance; else WL_NO_TIME */
+    wl_string_t broker; /* address:port */
+    wl_string_t group, member; /* as the request names them */
+    wl_string_t joined;        /* member id, as the answer of a JoinGroup names it */
+    int32_t throttle_ms;
+} wl_kafka_details_t;
 
 typedef struct {
     int64_t request_first_ns, request_last_ns; /* first(Q) may be WL_NO_TIME, last(Q) never is */
@@ -103,7 +122,15 @@ typedef struct {
         } mqtt;
         struct {
             uint32_t inflight; /* requests open when this one was sent, itself included */
-            int16_t api, version, acks;
+            wl_string_t topic; /* the first the request names */
+            uint32_t details;  /* index for wl_store_kafka() */
+            wl_exchange_id_t previous; /* the answer before this one on the connection */
+            int32_t max_wait_ms;       /* of a Fetch, -1 unknown */
+            uint16_t topics, partitions; /* how many the request names, at most 65,535 */
+            int16_t error;               /* the answer's first that is not 0 */
+            int8_t api, version;         /* -1 of an orphan */
+            int8_t acks;                 /* of a Produce */
+            uint8_t known;               /* WL_KAFKA_* bits */
         } kafka;
     } u;
 } wl_exchange_t;
@@ -140,10 +167,23 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex);
 wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex); /* NULL without */
 
+/* A new record of details, all none; a copy of *like if that is given. *index is its place. */
+wl_kafka_details_t *wl_store_add_kafka(wl_store_t *store, const wl_kafka_details_t *like,
+                                       uint32_t *index);
+wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t *ex); /* or NULL */
+
+/* Part of a Kafka exchange's service time spent behind an earlier request of its connection: a
+ * broker answers in order, and a throttled one stays silent for as long as it said (KIP-219).
+ * WL_NO_TIME when there is no service time. */
+int64_t wl_kafka_wait_ns(const wl_store_t *store, const wl_exchange_t *ex);
+
 /* Whether the text is interned already. */
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string);
 /* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
 wl_string_t wl_store_intern(wl_store_t *store, const char *text);
+/* The same of a name off the wire, not terminated: what is no UTF-8 is made so, since it goes to
+ * trees and tables. */
+wl_string_t wl_store_intern_bytes(wl_store_t *store, const uint8_t *bytes, uint32_t length);
 const char *wl_store_text(const wl_store_t *store, wl_string_t string);
 
 wl_store_counters_t *wl_store_counters(wl_store_t *store);

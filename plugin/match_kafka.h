@@ -6,16 +6,17 @@
 #ifndef WIRELAT_MATCH_KAFKA_H
 #define WIRELAT_MATCH_KAFKA_H
 
+#include "kafka_body.h"
+#include "kafka_state.h"
 #include "message.h"
-
-#define WL_KAFKA_PRODUCE 0
-#define WL_KAFKA_CONTROLLED_SHUTDOWN 7
 
 typedef struct {
     wl_message_t message;
     bool is_request;
     int32_t length;         /* the PDU's own length field: bytes after it */
     int32_t correlation_id;
+    const uint8_t *body; /* what follows the client id or, of a response, the correlation id */
+    uint32_t body_length;
     /* requests only */
     int16_t api, version;
     int16_t acks;       /* of Produce, WL_KAFKA_ACKS_UNKNOWN if not readable */

@@ -12,6 +12,7 @@
 
 #include <epan/prefs.h>
 #include <epan/tap.h>
+#include <epan/to_str.h>
 
 #include "framing.h"
 #include "read_messages.h"
@@ -24,6 +25,7 @@ static int tap_health = -1;
 
 static unsigned pref_pending_stream = 65536;
 static unsigned pref_pending_total = 4000000;
+static unsigned pref_long_poll_percent = 90;
 
 /* State of the open capture file; NULL outside of one. */
 static wl_matcher_t matcher;
@@ -49,6 +51,7 @@ static void file_opened(void)
     set_postdissector_wanted_hfids(
         handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
     matcher.store = wl_store_new();
+    matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     matcher.streams = wl_streams_new(pref_pending_stream);
     matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
                                      &matcher);
@@ -58,10 +61,26 @@ static void file_closed(void)
 {
     wl_pending_free(matcher.pending);
     wl_streams_free(matcher.streams);
+    wl_kafka_state_free(matcher.kafka);
     wl_store_free(matcher.store);
     wl_health_free(matcher.health);
     memset(&matcher, 0, sizeof matcher);
     wl_layout_clear(&layout);
+}
+
+static void name_broker(packet_info *pinfo, const wl_kafka_message_t *message)
+{
+    wl_kafka_stream_t *stream = &message->message.stream->kafka;
+    const address *broker = message->is_request ? &pinfo->dst : &pinfo->src;
+    char *text, *name;
+
+    if (stream->broker != WL_STRING_NONE) {
+        return;
+    }
+    text = address_to_str(pinfo->pool, broker);
+    name = wmem_strdup_printf(pinfo->pool, broker->type == AT_IPv6 ? "[%s]:%u" : "%s:%u", text,
+                              message->is_request ? pinfo->destport : pinfo->srcport);
+    stream->broker = wl_store_intern(matcher.store, name);
 }
 
 static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
@@ -72,7 +91,8 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     wl_kafka_message_t kafka = {.message = *common};
     wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
-    const uint8_t *bytes = wl_read_bytes(pdu, WL_READ_LOOK, &count);
+    const uint8_t *bytes = wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX,
+                                         &count);
     wl_span_t span;
 
     kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
@@ -95,6 +115,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
         mqtt.sender_is_server = pinfo->srcport == wl_framing_server_port(pinfo);
         wl_mqtt_match(&matcher, &mqtt);
     } else {
+        name_broker(pinfo, &kafka);
         wl_kafka_match(&matcher, &kafka);
     }
 }
@@ -271,6 +292,11 @@ struct pref_module *wl_postdissect_register(void)
         "Requests waiting for an answer that are kept over all streams; beyond it the oldest are "
         "forgotten and counted as evicted.",
         10, &pref_pending_total);
+    prefs_register_uint_preference(
+        module, "long_poll_percent", "Long poll from (percent of max wait)",
+        "A Kafka Fetch that took at least this share of the time the broker may hold it back, or "
+        "whose answer is empty, counts as a long poll.",
+        10, &pref_long_poll_percent);
     wl_framing_register(proto_wirelat, module);
     tap_health = register_tap("wirelat.health");
     register_init_routine(file_opened);

@@ -1,5 +1,5 @@
 /* read_messages.c
- * A bounded cursor over a message's bytes, and the two protocols' headers read with it.
+ * The two protocols' headers, read from a message's bytes.
  *
  *   MQTT   type|flags  remaining length  [topic]  [packet id]  [reason] [properties (5.0)]
  *   Kafka  length  key  version  correlation id  client id  [tags]  (request)
@@ -9,81 +9,15 @@
  */
 #include "read_messages.h"
 
-#include <string.h>
+#include "cursor.h"
 
-#define COMMON_NAME 128
 #define KAFKA_FLEXIBLE_PRODUCE 9 /* KIP-482: Produce v9 is the first with tags */
 
-/* Reading beyond the end gives zeros and sets `short_of`: checked once, after a run of reads. */
-typedef struct {
-    const uint8_t *at, *end;
-    bool short_of;
-} cursor_t;
-
-static const uint8_t *take(cursor_t *cursor, uint32_t length)
-{
-    const uint8_t *bytes = cursor->at;
-
-    if ((size_t)(cursor->end - cursor->at) < length) {
-        cursor->short_of = true;
-        cursor->at = cursor->end;
-        return NULL;
-    }
-    cursor->at += length;
-    return bytes;
-}
-
-static uint32_t take_be(cursor_t *cursor, unsigned size)
-{
-    const uint8_t *bytes = take(cursor, size);
-    uint32_t value = 0;
-
-    for (unsigned i = 0; bytes != NULL && i < size; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
-}
-
-/* MQTT 5.0 section 1.5.5; Kafka's unsigned varint is the same, one byte longer. */
-static uint32_t take_varint(cursor_t *cursor)
-{
-    uint32_t value = 0;
-
-    for (unsigned shift = 0; shift < 35; shift += 7) {
-        uint32_t byte = take_be(cursor, 1);
-
-        value |= (byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            return value;
-        }
-    }
-    cursor->short_of = true;
-    return 0;
-}
-
-/* Names come off the wire: what is no UTF-8 is made so, since it goes to trees and tables. */
 static wl_string_t take_name(cursor_t *cursor, uint32_t length, wl_store_t *store)
 {
     const uint8_t *bytes = take(cursor, length);
-    char known[COMMON_NAME];
-    wl_string_t string;
-    gchar *text;
 
-    if (bytes == NULL || length == 0) {
-        return WL_STRING_NONE;
-    }
-    /* Nearly every name was seen before, and then checked. */
-    if (length < sizeof known) {
-        memcpy(known, bytes, length);
-        known[length] = 0;
-        if (strlen(known) == length && wl_store_find(store, known, &string)) {
-            return string;
-        }
-    }
-    text = g_utf8_make_valid((const gchar *)bytes, (gssize)length);
-    string = wl_store_intern(store, text);
-    g_free(text);
-    return string;
+    return bytes == NULL ? WL_STRING_NONE : wl_store_intern_bytes(store, bytes, length);
 }
 
 /* MQTT 5.0 section 2.2.2.2: bytes of a property's value by its identifier; what begins with a
@@ -265,6 +199,8 @@ bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_s
         message->version = (int16_t)take_be(&cursor, 2);
     }
     message->correlation_id = (int32_t)take_be(&cursor, 4);
+    message->body = cursor.at;
+    message->body_length = (uint32_t)(cursor.end - cursor.at);
     if (cursor.short_of || !message->is_request) {
         return !cursor.short_of;
     }
@@ -272,6 +208,8 @@ bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_s
         length = take_be(&cursor, 2);
         message->client = take_name(&cursor, length < 0x8000 ? length : 0, store);
     }
+    message->body = cursor.at;
+    message->body_length = (uint32_t)(cursor.end - cursor.at);
     if (message->api == WL_KAFKA_PRODUCE) {
         message->acks = take_acks(&cursor, message->version);
     }

@@ -53,6 +53,17 @@ typedef struct {
     GHashTable *aliases; /* direction << 16 | alias -> wl_string_t */
 } wl_mqtt_stream_t;
 
+/* Kafka state of a connection; an index is stored plus one, so that 0 is none. */
+typedef struct {
+    wl_string_t broker;    /* address:port */
+    wl_string_t fetched;   /* what the last Fetch that named any topic named first */
+    uint16_t topics, partitions; /* how many it named */
+    bool sasl_started;
+    int64_t sasl_start_ns; /* first byte of the SaslHandshake request */
+    uint32_t last_answer[2]; /* by direction of the requester: exchange */
+    uint32_t plain, grouped; /* details its requests share: without and with a group */
+} wl_kafka_stream_t;
+
 typedef struct {
     uint32_t number; /* tcp.stream */
     uint16_t port[2];
@@ -60,6 +71,7 @@ typedef struct {
     uint8_t address_length;
     wl_half_t half[2];
     wl_mqtt_stream_t mqtt;
+    wl_kafka_stream_t kafka;
 } wl_stream_t;
 
 typedef struct wl_streams wl_streams_t;

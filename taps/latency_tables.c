@@ -1,56 +1,11 @@
 /* latency_tables.c
- * The latency tables: which row each record belongs to, and what it adds there.
+ * The MQTT latency tables: which row each record belongs to, and what it adds there.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "tables.h"
+#include "take_record.h"
 
 #include "../plugin/names.h"
-
-#define PRODUCE 0
-
-static const char *text_of(const wl_record_t *record, wl_string_t string, const char *none)
-{
-    return string == WL_STRING_NONE ? none : wl_store_text(record->store, string);
-}
-
-/* What any table does with a record once its rows are known. QoS 0 and acks=0 requests are
- * answered by TCP alone: their rows are made of ack times. */
-static void take_record(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
-                        wl_row_t *asked)
-{
-    const wl_exchange_t *ex = record->ex;
-
-    switch (record->event) {
-    case WL_EVENT_REQUEST:
-        wl_table_request(table, asked, record->id);
-        if (ex->flags & WL_REUSED_ID) {
-            wl_table_count(table, asked, WL_COUNT_REUSED);
-        }
-        break;
-    case WL_EVENT_ACK:
-        if (ex->flags & WL_ONE_WAY) {
-            wl_table_answer(table, row, asked, record->id,
-                            wl_span_ns(ex->request_first_ns, ex->ack_ns));
-        }
-        break;
-    case WL_EVENT_ANSWER:
-        wl_table_answer(table, row, asked, record->id,
-                        wl_span_ns(ex->request_first_ns, ex->answer_last_ns));
-        break;
-    case WL_EVENT_RETRY:
-        wl_table_count(table, asked, WL_COUNT_RETRIES);
-        break;
-    case WL_EVENT_DUPLICATE:
-        wl_table_count(table, row, WL_COUNT_DUPLICATES);
-        break;
-    case WL_EVENT_ORPHAN:
-        wl_table_count(table, row, WL_COUNT_ORPHANS);
-        break;
-    default:
-        break;
-    }
-}
 
 /* Rows in the order of a session: Connect first, publishes by QoS, a QoS 2 row before its legs. */
 static uint32_t mqtt_rank(const wl_exchange_t *ex)
@@ -101,14 +56,14 @@ static void take_mqtt_latency(wl_table_t *table, const void *tapped)
     wl_row_key_t key = {.text = {mqtt_kind(record->ex)}, .rank = mqtt_rank(record->ex)};
     wl_row_t *row = wl_table_row(table, &key);
 
-    take_record(table, record, row, row);
+    wl_take_record(table, record, row, row);
     take_mqtt_legs(table, record);
 }
 
 static wl_row_t *mqtt_client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)
 {
     wl_row_key_t key = {
-        .text = {text_of(record, client, "(unknown)"),
+        .text = {wl_text_of(record, client, "(unknown)"),
                  record->ex->flags & WL_FROM_BROKER ? "broker to client" : "client to broker",
                  mqtt_kind(record->ex)}};
 
@@ -124,54 +79,11 @@ static void take_mqtt_clients(wl_table_t *table, const void *tapped)
                         ? mqtt_client_row(table, record, assigned)
                         : asked;
 
-    take_record(table, record, row, asked);
+    wl_take_record(table, record, row, asked);
 }
 
-/* Produce is three things: no answer, the leader's, all replicas'. */
-static void kafka_api(const wl_exchange_t *ex, wl_row_key_t *key, unsigned column)
-{
-    static const char *const produce[] = {"Produce (acks=all)", "Produce (acks=0)",
-                                          "Produce (acks=1)"};
-
-    key->rank = (uint32_t)(ex->u.kafka.api + 1) * 4;
-    if (ex->u.kafka.api == PRODUCE && ex->u.kafka.acks != WL_KAFKA_ACKS_UNKNOWN) {
-        key->text[column] = produce[ex->u.kafka.acks + 1];
-        key->rank += (uint32_t)ex->u.kafka.acks + 2;
-    } else {
-        key->text[column] = wl_kafka_api_name(ex->u.kafka.api, key->buffer, sizeof key->buffer);
-    }
-    if (ex->u.kafka.api < 0) {
-        key->rank = UINT32_MAX - 1; /* orphans last */
-    }
-}
-
-static void take_kafka_latency(wl_table_t *table, const void *tapped)
-{
-    const wl_record_t *record = tapped;
-    wl_row_key_t key = {.rank = 0};
-    wl_row_t *row;
-
-    kafka_api(record->ex, &key, 0);
-    row = wl_table_row(table, &key);
-    take_record(table, record, row, row);
-}
-
-static void take_kafka_clients(wl_table_t *table, const void *tapped)
-{
-    const wl_record_t *record = tapped;
-    wl_row_key_t key = {.text = {text_of(record, record->ex->client, "(unknown)")}};
-    wl_row_t *row;
-
-    kafka_api(record->ex, &key, 1);
-    key.rank = 0;
-    row = wl_table_row(table, &key);
-    take_record(table, record, row, row);
-}
-
-#define COUNT(what) (1u << WL_COUNT_##what)
 #define MQTT_COUNTS \
-    (COUNT(LATE) | COUNT(RETRIES) | COUNT(DUPLICATES) | COUNT(ORPHANS) | COUNT(REUSED))
-#define KAFKA_COUNTS (COUNT(LATE) | COUNT(DUPLICATES) | COUNT(ORPHANS) | COUNT(REUSED))
+    (WL_COUNT_BIT(LATE) | WL_COUNT_BIT(RETRIES) | WL_COUNT_BIT(DUPLICATES) | WL_COUNT_BIT(ORPHANS) | WL_COUNT_BIT(REUSED))
 
 static const wl_table_def_t tables[] = {
     {
@@ -191,24 +103,6 @@ static const wl_table_def_t tables[] = {
         .key_widths = {20, 16, 15},
         .counts = MQTT_COUNTS,
         .take = take_mqtt_clients,
-    },
-    {
-        .title = "Kafka Latency",
-        .cli = "kafka,latency",
-        .tap = "wirelat.kafka",
-        .keys = {"API"},
-        .key_widths = {20},
-        .counts = KAFKA_COUNTS,
-        .take = take_kafka_latency,
-    },
-    {
-        .title = "Kafka Latency by Client",
-        .cli = "kafka,clients",
-        .tap = "wirelat.kafka",
-        .keys = {"Client", "API"},
-        .key_widths = {20, 20},
-        .counts = KAFKA_COUNTS,
-        .take = take_kafka_clients,
     },
 };
 

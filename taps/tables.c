@@ -543,6 +543,7 @@ void wl_table_register(const wl_table_def_t *def)
 void wl_tables_register(void)
 {
     wl_latency_tables_register();
+    wl_kafka_tables_register();
     wl_srt_tables_register();
     wl_health_table_register();
 }

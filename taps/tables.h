@@ -90,6 +90,7 @@ void *wl_table_row_data(wl_row_t *row, size_t size);
 
 /* The tables themselves, one file each. */
 void wl_latency_tables_register(void);
+void wl_kafka_tables_register(void);
 void wl_srt_tables_register(void);
 void wl_health_table_register(void);
 
