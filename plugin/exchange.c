@@ -119,7 +119,7 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
         ex->u.mqtt.reason = WL_REASON_NONE;
     } else if (proto == WL_PROTO_KAFKA) {
         ex->u.kafka.details = UINT32_MAX;
-        ex->u.kafka.previous = WL_EXCHANGE_NONE;
+        ex->u.kafka.wait_ns = WL_NO_TIME;
         ex->u.kafka.max_wait_ms = -1;
         ex->u.kafka.acks = WL_KAFKA_ACKS_UNKNOWN;
     }
@@ -221,25 +221,6 @@ wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t 
         return NULL;
     }
     return arena_get(&store->kafka, ex->u.kafka.details);
-}
-
-int64_t wl_kafka_wait_ns(const wl_store_t *store, const wl_exchange_t *ex)
-{
-    const wl_kafka_details_t *details;
-    const wl_exchange_t *previous;
-    int64_t end;
-
-    if (wl_span_ns(ex->request_last_ns, ex->answer_first_ns) == WL_NO_TIME) {
-        return WL_NO_TIME;
-    }
-    if (ex->u.kafka.previous == WL_EXCHANGE_NONE) {
-        return 0;
-    }
-    previous = wl_store_get(store, ex->u.kafka.previous);
-    details = wl_store_kafka(store, previous);
-    end = previous->answer_last_ns +
-          (details != NULL ? (int64_t)details->throttle_ms * 1000000 : 0);
-    return MAX(0, MIN(end, ex->answer_first_ns) - ex->request_last_ns);
 }
 
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string)

@@ -121,12 +121,12 @@ typedef struct {
             uint8_t kind, qos, version;
         } mqtt;
         struct {
-            uint32_t inflight; /* requests open when this one was sent, itself included */
-            wl_string_t topic; /* the first the request names */
-            uint32_t details;  /* index for wl_store_kafka() */
-            wl_exchange_id_t previous; /* the answer before this one on the connection */
-            int32_t max_wait_ms;       /* of a Fetch, -1 unknown */
-            uint16_t topics, partitions; /* how many the request names, at most 65,535 */
+            int64_t wait_ns;     /* once answered: spent behind an earlier request, WL_NO_TIME */
+            wl_string_t topic;   /* the first the request names */
+            uint32_t details;    /* index for wl_store_kafka() */
+            int32_t max_wait_ms; /* of a Fetch, -1 unknown */
+            uint16_t inflight;   /* requests open when this one was sent, itself included */
+            uint16_t topics, partitions; /* how many the request names; all three at most 65,535 */
             int16_t error;               /* the answer's first that is not 0 */
             int8_t api, version;         /* -1 of an orphan */
             int8_t acks;                 /* of a Produce */
@@ -172,11 +172,6 @@ wl_kafka_details_t *wl_store_add_kafka(wl_store_t *store, const wl_kafka_details
                                        uint32_t *index);
 wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t *ex); /* or NULL */
 
-/* Part of a Kafka exchange's service time spent behind an earlier request of its connection: a
- * broker answers in order, and a throttled one stays silent for as long as it said (KIP-219).
- * WL_NO_TIME when there is no service time. */
-int64_t wl_kafka_wait_ns(const wl_store_t *store, const wl_exchange_t *ex);
-
 /* Whether the text is interned already. */
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string);
 /* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
@@ -192,6 +187,14 @@ wl_store_counters_t *wl_store_counters(wl_store_t *store);
 static inline int64_t wl_span_ns(int64_t first, int64_t last)
 {
     return first == WL_NO_TIME || last == WL_NO_TIME ? WL_NO_TIME : last - first;
+}
+
+/* Kafka: service time less the wait behind earlier requests, or WL_NO_TIME. */
+static inline int64_t wl_kafka_unqueued_ns(const wl_exchange_t *ex)
+{
+    int64_t service = wl_span_ns(ex->request_last_ns, ex->answer_first_ns);
+
+    return wl_span_ns(ex->u.kafka.wait_ns, service);
 }
 
 /* An answer is still owed. */

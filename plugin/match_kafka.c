@@ -161,6 +161,11 @@ static void read_request(wl_matcher_t *matcher, const wl_kafka_message_t *messag
     }
 }
 
+static uint16_t open_now(const wl_matcher_t *matcher, const wl_exchange_t *ex, uint32_t more)
+{
+    return (uint16_t)MIN(wl_pending_open(matcher->pending, ex->stream) + more, UINT16_MAX);
+}
+
 static void match_request(wl_matcher_t *matcher, const wl_kafka_message_t *message)
 {
     wl_exchange_id_t id;
@@ -174,12 +179,12 @@ static void match_request(wl_matcher_t *matcher, const wl_kafka_message_t *messa
     read_request(matcher, message, ex);
     if (message->api == WL_KAFKA_PRODUCE && message->acks == 0) {
         ex->flags |= WL_ONE_WAY;
-        ex->u.kafka.inflight = wl_pending_open(matcher->pending, ex->stream) + 1;
+        ex->u.kafka.inflight = open_now(matcher, ex, 1);
         wl_match_await_ack(matcher, &message->message, id);
         return;
     }
     wl_match_pend(matcher, request_key(message, message->message.direction), ex, id);
-    ex->u.kafka.inflight = wl_pending_open(matcher->pending, ex->stream);
+    ex->u.kafka.inflight = open_now(matcher, ex, 0);
 }
 
 /* body: NULL when it could not be read. A broker holds nothing back when there is an error to tell,
@@ -289,26 +294,42 @@ static void read_answer(wl_matcher_t *matcher, const wl_kafka_message_t *message
     }
 }
 
+/* A broker answers a connection in order (KIP-219: and reads no further request while it throttles
+ * one): as long as it was busy with an earlier request, this one stood in the queue. */
+static int64_t wait_behind(const wl_kafka_stream_t *stream, unsigned requester,
+                           const wl_exchange_t *ex)
+{
+    int64_t until;
+
+    if (ex->answer_first_ns == WL_NO_TIME) {
+        return WL_NO_TIME;
+    }
+    if (!stream->answered[requester]) {
+        return 0;
+    }
+    until = MIN(stream->busy_until_ns[requester], ex->answer_first_ns);
+    return MAX(until - ex->request_last_ns, 0);
+}
+
 static void match_response(wl_matcher_t *matcher, const wl_kafka_message_t *message)
 {
     wl_kafka_stream_t *stream = &message->message.stream->kafka;
-    uint32_t *last_answer = &stream->last_answer[!message->message.direction];
+    unsigned requester = !message->message.direction;
+    int64_t pause_ns = 0;
     wl_pending_result_t result;
-    wl_exchange_t *ex = wl_match_answer(matcher, WL_PROTO_KAFKA,
-                                        request_key(message, !message->message.direction),
+    wl_exchange_t *ex = wl_match_answer(matcher, WL_PROTO_KAFKA, request_key(message, requester),
                                         &message->message, &result);
 
-    if (result == WL_PENDING_DUPLICATE) {
-        return;
-    }
     if (result == WL_PENDING_ORPHAN) {
         ex->u.kafka.api = ex->u.kafka.version = -1;
         share_details(matcher, ex, stream, WL_STRING_NONE, WL_STRING_NONE);
-    } else {
-        ex->u.kafka.previous = *last_answer != 0 ? *last_answer - 1 : WL_EXCHANGE_NONE;
+    } else if (result == WL_PENDING_FOUND) {
+        ex->u.kafka.wait_ns = wait_behind(stream, requester, ex);
         read_answer(matcher, message, ex);
+        pause_ns = (int64_t)wl_store_kafka(matcher->store, ex)->throttle_ms * 1000000;
     }
-    *last_answer = matcher->answered + 1;
+    stream->answered[requester] = true;
+    stream->busy_until_ns[requester] = message->message.last_ns + pause_ns;
 }
 
 bool wl_kafka_match(wl_matcher_t *matcher, const wl_kafka_message_t *message)

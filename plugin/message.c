@@ -54,7 +54,6 @@ wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl
     wl_exchange_id_t ex_id;
     wl_exchange_t *ex = exchange_new(matcher, proto, message, id, &ex_id);
 
-    matcher->answered = ex_id;
     ex->flags |= WL_ORPHANED;
     ex->answer_first_ns = message->first_ns;
     ex->answer_last_ns = message->last_ns;
@@ -80,7 +79,6 @@ wl_exchange_t *wl_match_answer(wl_matcher_t *matcher, wl_proto_t proto, wl_key_t
         wl_store_log(matcher->store, message->frame, WL_EVENT_DUPLICATE, ex_id);
         return ex;
     }
-    matcher->answered = ex_id;
     ex->flags |= WL_ANSWERED;
     ex->answer_first_ns = message->first_ns;
     ex->answer_last_ns = message->last_ns;

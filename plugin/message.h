@@ -31,7 +31,6 @@ typedef struct {
     wl_pending_t *pending;
     wl_health_t *health;
     struct wl_kafka_state *kafka;
-    wl_exchange_id_t answered; /* exchange of the last answer, orphans included */
     uint32_t frame; /* of the last request, for findings about older ones */
 } wl_matcher_t;
 

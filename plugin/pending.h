@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WL_PENDING_ANSWERED_MAX 65536u
+#define WL_PENDING_ANSWERED_MAX 4096u /* more would not stay in the cache */
 
 /* stream: tcp.stream. space: direction of the requester and kind, so that equal ids of client and
  * server, or of a PUBLISH and a SUBSCRIBE, never meet. id: packet id, correlation id. */

@@ -11,6 +11,8 @@
 #include "postdissect.h"
 
 #include <epan/prefs.h>
+/* needs prefs.h before it */
+#include <epan/prefs-int.h>
 #include <epan/tap.h>
 #include <epan/to_str.h>
 
@@ -31,16 +33,28 @@ static unsigned pref_long_poll_percent = 90;
 static wl_matcher_t matcher;
 static wl_layout_t layout;
 static unsigned wanted_groups;
+static uint64_t forgotten; /* as noted so far */
+static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
 
 static bool enabled(int proto)
 {
     return proto_is_protocol_enabled(find_protocol_by_id(proto));
 }
 
+static bool tcp_preference(const char *name)
+{
+    module_t *tcp = prefs_find_module("tcp");
+    pref_t *preference = tcp != NULL ? prefs_find_preference(tcp, name) : NULL;
+
+    return preference != NULL && prefs_get_bool_value(preference, pref_current);
+}
+
 /* Inside the scope of a file just opened, or to be dissected again. */
 static void file_opened(void)
 {
     matcher.health = wl_health_new();
+    forgotten = 0;
+    reassembles_out_of_order = tcp_preference("reassemble_out_of_order");
     wanted_groups = 0;
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
@@ -160,6 +174,19 @@ static outline_t outline_of(proto_tree *tree)
     return outline;
 }
 
+/* Bounds that were hit since the last time, by whatever the frame brought. */
+static void note_forgotten(uint32_t frame)
+{
+    uint64_t dropped = wl_streams_dropped(matcher.streams) +
+                       wl_store_counters(matcher.store)->strings_dropped +
+                       wl_store_counters(matcher.store)->exchanges_dropped;
+
+    if (dropped != forgotten) {
+        wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));
+        forgotten = dropped;
+    }
+}
+
 static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t *segment,
                        wl_stream_t *stream, unsigned direction)
 {
@@ -178,6 +205,26 @@ static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t 
         }
     }
     wl_half_forget_before(half, first_seq, segment->frame);
+}
+
+/* What TCP lost, mixed up, or captured twice, as far as it spoils results. */
+static void note_order(wl_stream_t *stream, unsigned direction, const wl_segment_t *segment)
+{
+    uint32_t found, missed = 0;
+    wl_order_t order = wl_sequence_take(&stream->half[direction].sequence, segment, &found);
+
+    if (segment->flags & WL_TCP_ACK) {
+        missed = wl_sequence_missed(&stream->half[!direction].sequence, segment->ack);
+    }
+    if (missed != found) {
+        wl_health_note(matcher.health, segment->frame, WL_HEALTH_MISSING,
+                       (int32_t)(missed - found));
+    }
+    if (order == WL_SEGMENT_TWICE) {
+        wl_health_note(matcher.health, segment->frame, WL_HEALTH_CAPTURED_TWICE, 1);
+    } else if (order == WL_SEGMENT_FILLS && !reassembles_out_of_order) {
+        wl_health_note(matcher.health, segment->frame, WL_HEALTH_RETRANSMITTED, 1);
+    }
 }
 
 static void first_pass(packet_info *pinfo, proto_tree *tree)
@@ -215,6 +262,8 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         wl_health_note(matcher.health, pinfo->num, WL_HEALTH_SNAPLEN, 1);
     }
     direction = wl_stream_direction(stream, &segment);
+    segment.header_hash = wl_read_header_hash(outline.tcp, payload_start);
+    note_order(stream, direction, &segment);
     wl_match_ack(&matcher, stream, direction, &segment);
     if (segment.length == 0) {
         return;
@@ -237,6 +286,7 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     if (outline.has_pdu) {
         match_pdus(pinfo, tree, &segment, stream, direction);
     }
+    note_forgotten(pinfo->num);
 }
 
 static void tap_findings(packet_info *pinfo)

@@ -108,9 +108,24 @@ bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_
     segment->flags = wl_tvb_get_uint8(tcp->ds_tvb, tcp->start + 13);
     *payload_start =
         (uint32_t)tcp->start + (wl_tvb_get_uint8(tcp->ds_tvb, tcp->start + 12) >> 4) * 4u;
+    segment->header_hash = 0;
     segment->source_address = pinfo->src.data;
     segment->address_length = (uint8_t)CLAMP(pinfo->src.len, 0, 16);
     return true;
+}
+
+uint64_t wl_read_header_hash(const proto_node *tcp_node, uint32_t payload_start)
+{
+    const field_info *tcp = PNODE_FINFO(tcp_node);
+    int count = MIN((int)payload_start - tcp->start,
+                    tvb_captured_length_remaining(tcp->ds_tvb, tcp->start));
+    const uint8_t *bytes = tvb_get_ptr(tcp->ds_tvb, tcp->start, count);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (int i = 0; i < count; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
 }
 
 bool wl_read_stream(packet_info *pinfo, uint32_t *stream)

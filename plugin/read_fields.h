@@ -48,10 +48,13 @@ GArray *wl_read_wanted(unsigned groups);
 wl_item_t wl_read_item(const field_info *finfo);
 
 /* The frame's TCP segment, from its innermost "tcp" node, and where its payload starts in the
- * node's data source; all but its stream. False when the header was not captured.
+ * node's data source; all but its stream and header hash. False when the header was not captured.
  * segment->source_address points into pinfo. */
 bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
                      uint32_t *payload_start);
+
+/* Of all bytes of the TCP header that were captured (FNV-1a); for wl_segment_t. */
+uint64_t wl_read_header_hash(const proto_node *tcp_node, uint32_t payload_start);
 
 /* The frame's tcp.stream. Asked for where needed, and not a wanted field: that would cost every
  * TCP packet of the capture 1.5 % of its dissection. False if TCP keeps no analysis of it. */

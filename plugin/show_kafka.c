@@ -41,17 +41,14 @@ static bool get_correlation_id(const wl_record_t *record, wl_value_t *value)
 
 static bool get_wait_time(const wl_record_t *record, wl_value_t *value)
 {
-    value->integer = wl_kafka_wait_ns(record->store, record->ex);
+    value->integer = record->ex->u.kafka.wait_ns;
     return value->integer != WL_NO_TIME;
 }
 
 static bool get_unqueued_time(const wl_record_t *record, wl_value_t *value)
 {
-    if (!get_wait_time(record, value)) {
-        return false;
-    }
-    value->integer = record->ex->answer_first_ns - record->ex->request_last_ns - value->integer;
-    return true;
+    value->integer = wl_kafka_unqueued_ns(record->ex);
+    return value->integer != WL_NO_TIME;
 }
 
 static bool get_long_poll(const wl_record_t *record, wl_value_t *value)

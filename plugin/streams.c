@@ -198,6 +198,111 @@ void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame)
     }
 }
 
+/* Copies of a segment follow at once; what is sent again waits at least some milliseconds. */
+#define TWICE_NS 5000000
+
+static bool seen_header(wl_sequence_t *sequence, const wl_segment_t *segment)
+{
+    for (unsigned i = 0; i < WL_RECENT_HEADERS; i++) {
+        int64_t since = segment->time_ns - sequence->recent[i].time_ns;
+        if (sequence->recent[i].hash == segment->header_hash && ABS(since) < TWICE_NS) {
+            return true;
+        }
+    }
+    sequence->recent_at = (sequence->recent_at + 1) % WL_RECENT_HEADERS;
+    sequence->recent[sequence->recent_at].hash = segment->header_hash;
+    sequence->recent[sequence->recent_at].time_ns = segment->time_ns;
+    return false;
+}
+
+static void gap_add(wl_sequence_t *sequence, uint32_t from, uint32_t to, bool missed)
+{
+    if (sequence->gap_count == WL_GAPS_MAX) {
+        memmove(sequence->gaps, sequence->gaps + 1, sizeof sequence->gaps[0] * (WL_GAPS_MAX - 1));
+        sequence->gap_count--;
+    }
+    sequence->gaps[sequence->gap_count++] = (wl_gap_t){from, to, missed};
+}
+
+/* Takes [from, to) out of the gaps; how many bytes of it were in one. */
+static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to, uint32_t *found)
+{
+    uint32_t filled = 0;
+
+    for (unsigned i = 0; i < sequence->gap_count;) {
+        wl_gap_t gap = sequence->gaps[i];
+        uint32_t start = wl_seq_before(from, gap.from) ? gap.from : from;
+        uint32_t end = wl_seq_before(gap.to, to) ? gap.to : to;
+
+        if (!wl_seq_before(start, end)) {
+            i++;
+            continue;
+        }
+        filled += end - start;
+        *found += gap.missed ? end - start : 0;
+        sequence->gaps[i] = sequence->gaps[--sequence->gap_count];
+        if (gap.from != start) {
+            gap_add(sequence, gap.from, start, gap.missed);
+        }
+        if (gap.to != end) {
+            gap_add(sequence, end, gap.to, gap.missed);
+        }
+    }
+    return filled;
+}
+
+wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment, uint32_t *found)
+{
+    uint32_t length = segment->length + ((segment->flags & (WL_TCP_SYN | WL_TCP_FIN)) != 0);
+    uint32_t end = segment->seq + length;
+    wl_order_t order = WL_SEGMENT_NEXT;
+
+    *found = 0;
+    if (length == 0) {
+        return order;
+    }
+    if (segment->length > 0 && seen_header(sequence, segment)) {
+        return WL_SEGMENT_TWICE;
+    }
+    if (!sequence->started) {
+        sequence->started = true;
+        sequence->next_seq = segment->seq;
+    }
+    if (wl_seq_before(sequence->next_seq, segment->seq)) {
+        gap_add(sequence, sequence->next_seq, segment->seq, false);
+    } else if (wl_seq_before(segment->seq, sequence->next_seq)) {
+        order = gaps_fill(sequence, segment->seq, end, found) > 0         ? WL_SEGMENT_FILLS
+                : wl_seq_before(sequence->next_seq, end) ? WL_SEGMENT_NEXT
+                                                         : WL_SEGMENT_AGAIN;
+    }
+    if (wl_seq_before(sequence->next_seq, end)) {
+        sequence->next_seq = end;
+    }
+    return order;
+}
+
+uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
+{
+    uint32_t missed = 0;
+
+    if (!sequence->started) {
+        return 0;
+    }
+    for (unsigned i = 0; i < sequence->gap_count; i++) {
+        wl_gap_t *gap = &sequence->gaps[i];
+        if (!gap->missed && !wl_seq_before(ack, gap->to)) {
+            gap->missed = true;
+            missed += gap->to - gap->from;
+        }
+    }
+    if (wl_seq_before(sequence->next_seq, ack)) {
+        missed += ack - sequence->next_seq;
+        gap_add(sequence, sequence->next_seq, ack, true);
+        sequence->next_seq = ack;
+    }
+    return missed;
+}
+
 void wl_half_await_ack(wl_streams_t *streams, wl_half_t *half, uint32_t end_seq,
                        wl_exchange_id_t id)
 {

@@ -23,6 +23,7 @@ typedef struct {
     uint32_t length; /* payload bytes on the wire */
     uint16_t source_port, destination_port;
     uint8_t flags; /* WL_TCP_* */
+    uint64_t header_hash; /* of all bytes of the TCP header: tells a copy from one sent again */
     const uint8_t *source_address; /* any family; compared only when both ports are equal */
     uint8_t address_length;
 } wl_segment_t;
@@ -37,7 +38,37 @@ typedef struct {
     uint32_t seq, length;
 } wl_piece_t;
 
+/* Bytes [from, to) of a direction that were skipped, and not captured so far. */
 typedef struct {
+    uint32_t from, to;
+    bool missed; /* the other side has acknowledged them: it got what we did not */
+} wl_gap_t;
+
+#define WL_GAPS_MAX 16
+#define WL_RECENT_HEADERS 4
+
+/* What a data segment is to those before it. */
+typedef enum {
+    WL_SEGMENT_NEXT,    /* new bytes, with or without a gap before them */
+    WL_SEGMENT_FILLS,   /* bytes of a gap: out of order, or lost before the capture and sent again */
+    WL_SEGMENT_AGAIN,   /* nothing new */
+    WL_SEGMENT_TWICE    /* the very segment before, captured a second time */
+} wl_order_t;
+
+typedef struct {
+    bool started;      /* next_seq is known */
+    uint32_t next_seq; /* after the last byte seen or acknowledged */
+    wl_gap_t gaps[WL_GAPS_MAX];
+    unsigned gap_count;
+    struct {
+        uint64_t hash;
+        int64_t time_ns;
+    } recent[WL_RECENT_HEADERS];
+    unsigned recent_at;
+} wl_sequence_t;
+
+typedef struct {
+    wl_sequence_t sequence;
     GArray *segments; /* wl_piece_t: data segments back to the start of the message in progress */
     GArray *records;  /* wl_piece_t: TLS records, likewise; NULL without TLS */
     GArray *unacked;  /* requests whose last byte no ACK has covered yet, in sequence order */
@@ -60,7 +91,8 @@ typedef struct {
     uint16_t topics, partitions; /* how many it named */
     bool sasl_started;
     int64_t sasl_start_ns; /* first byte of the SaslHandshake request */
-    uint32_t last_answer[2]; /* by direction of the requester: exchange */
+    bool answered[2];         /* by direction of the requester: a response was seen */
+    int64_t busy_until_ns[2]; /* end of the last response, and of the pause it imposed */
     uint32_t plain, grouped; /* details its requests share: without and with a group */
 } wl_kafka_stream_t;
 
@@ -96,6 +128,13 @@ const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame);
 const wl_piece_t *wl_half_find_record(const wl_half_t *half, uint32_t frame, unsigned nth_last);
 /* A message that began at sequence number seq is complete: what lies wholly before it can go. */
 void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame);
+
+/* Takes a segment into the direction's sequence: what it is, if it has data. *found: bytes it brings
+ * that were counted as missing. */
+wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment, uint32_t *found);
+/* The other side acknowledges up to ack: how many bytes below it were never captured, and not
+ * returned before. 0 while nothing is known of the direction. */
+uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack);
 
 /* Waits for the TCP ACK that covers end_seq, the sequence number after a request's last byte. */
 void wl_half_await_ack(wl_streams_t *streams, wl_half_t *half, uint32_t end_seq,

@@ -8,6 +8,7 @@
  */
 #include "tables.h"
 
+#include "../plugin/compat.h"
 #include "../plugin/health.h"
 
 enum { COUNT, FIRST_FRAME, REMEDY };
@@ -24,8 +25,9 @@ static const struct {
                                  "Set the preference tcp.reassemble_out_of_order to TRUE: "
                                  "messages in them are lost without it"},
     [WL_HEALTH_MISSING] = {"Bytes acknowledged but not captured",
-                           "The capture lost packets: a larger buffer (-B), or a mirror port that "
-                           "keeps up"},
+                           "The capture lost packets (larger buffer: -B). With "
+                           "tcp.reassemble_out_of_order TRUE Wireshark shows nothing behind them: "
+                           "try FALSE"},
     [WL_HEALTH_CAPTURED_TWICE] = {"Segments captured twice",
                                   "Capture on one interface, or remove the copies (editcap -d)"},
     [WL_HEALTH_UNSUPPORTED] = {"Kafka messages of a version not known",
@@ -77,7 +79,7 @@ static void add(wl_table_t *table, wl_row_t *row, const wl_finding_t *finding)
     wl_table_set_uint(table, row, COUNT, (uint32_t)MIN(MAX(tally->count, 0), UINT32_MAX));
 }
 
-static void take(wl_table_t *table, const void *record)
+static void take(wl_table_t *table, const void *record, packet_info *pinfo _U_)
 {
     const wl_finding_t *finding = record;
     wl_row_key_t key = {.text = {rows[finding->kind].what}, .rank = finding->kind + 1u};

@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "take_record.h"
+#include "latency_take.h"
 
 #include "../plugin/kafka_body.h"
 #include "../plugin/names.h"
@@ -74,31 +74,31 @@ static void take_handshake(wl_table_t *table, const wl_record_t *record)
     }
 }
 
-static void take_latency(wl_table_t *table, const void *tapped)
+static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     wl_row_key_t key = {.rank = 0};
     rows_t rows = rows_of(table, record, &key, 0);
 
-    wl_take_record(table, record, rows.row, rows.asked);
+    wl_latency_take(table, record, rows.row, rows.asked);
     take_handshake(table, record);
 }
 
-static void take_clients(wl_table_t *table, const void *tapped)
+static void take_clients(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
-    wl_row_key_t key = {.text = {wl_text_of(record, record->ex->client, "(unknown)")}};
+    wl_row_key_t key = {.text = {wl_latency_name(record, record->ex->client, "(unknown)")}};
     rows_t rows = rows_of(table, record, &key, 1);
 
-    wl_take_record(table, record, rows.row, rows.asked);
+    wl_latency_take(table, record, rows.row, rows.asked);
 }
 
 /* What names several topics is nobody's alone: "orders (+2)". */
-static void take_topics(wl_table_t *table, const void *tapped)
+static void take_topics(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
-    const char *topic = wl_text_of(record, ex->u.kafka.topic, "(unnamed)");
+    const char *topic = wl_latency_name(record, ex->u.kafka.topic, "(unnamed)");
     wl_row_key_t key = {.text = {topic}};
     char label[280];
     rows_t rows;
@@ -111,30 +111,24 @@ static void take_topics(wl_table_t *table, const void *tapped)
         key.text[0] = label;
     }
     rows = rows_of(table, record, &key, 1);
-    wl_take_record(table, record, rows.row, rows.asked);
+    wl_latency_take(table, record, rows.row, rows.asked);
 }
 
 enum { PART_WAIT, PART_UNQUEUED };
 
-static void take_brokers(wl_table_t *table, const void *tapped)
+static void take_brokers(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
     const wl_kafka_details_t *details = wl_store_kafka(record->store, ex);
-    wl_row_key_t key = {.text = {details != NULL ? wl_text_of(record, details->broker, "(unknown)")
+    wl_row_key_t key = {.text = {details != NULL ? wl_latency_name(record, details->broker, "(unknown)")
                                                  : "(unknown)"}};
     rows_t rows = rows_of(table, record, &key, 1);
-    int64_t wait_ns;
 
-    wl_take_record(table, record, rows.row, rows.asked);
-    if (record->event != WL_EVENT_ANSWER) {
-        return;
-    }
-    wait_ns = wl_kafka_wait_ns(record->store, ex);
-    if (wait_ns != WL_NO_TIME) {
-        wl_table_sample(table, rows.row, PART_WAIT, wait_ns);
-        wl_table_sample(table, rows.row, PART_UNQUEUED,
-                        wl_span_ns(ex->request_last_ns, ex->answer_first_ns) - wait_ns);
+    wl_latency_take(table, record, rows.row, rows.asked);
+    if (record->event == WL_EVENT_ANSWER && ex->u.kafka.wait_ns != WL_NO_TIME) {
+        wl_table_sample(table, rows.row, PART_WAIT, ex->u.kafka.wait_ns);
+        wl_table_sample(table, rows.row, PART_UNQUEUED, wl_kafka_unqueued_ns(ex));
     }
 }
 
@@ -170,7 +164,7 @@ static void add_group_times(wl_table_t *table, wl_row_t *row, const wl_record_t 
     }
 }
 
-static void take_groups(wl_table_t *table, const void *tapped)
+static void take_groups(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     const wl_kafka_details_t *details = wl_store_kafka(record->store, record->ex);
@@ -183,14 +177,14 @@ static void take_groups(wl_table_t *table, const void *tapped)
         return;
     }
     member = details->member != WL_STRING_NONE ? details->member : details->joined;
-    key.text[0] = wl_text_of(record, details->group, "(unknown)");
-    key.text[1] = wl_text_of(record, member, "(unknown)");
+    key.text[0] = wl_latency_name(record, details->group, "(unknown)");
+    key.text[1] = wl_latency_name(record, member, "(unknown)");
     add_group_times(table, wl_table_row(table, &key), record);
 }
 
 #define COUNTS                                                                       \
-    (WL_COUNT_BIT(LATE) | WL_COUNT_BIT(DUPLICATES) | WL_COUNT_BIT(ORPHANS) | \
-     WL_COUNT_BIT(REUSED))
+    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(DUPLICATES) | WL_COUNTS_OF(ORPHANS) | \
+     WL_COUNTS_OF(REUSED))
 
 static const wl_extra_t group_extras[] = {
     [EXTRA_REBALANCES] = {"Rebalances", WL_EXTRA_UINT, 10, 0},

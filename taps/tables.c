@@ -412,13 +412,13 @@ static void table_init(stat_tap_table_ui *ui)
     }
 }
 
-static tap_packet_status table_packet(void *data, packet_info *pinfo _U_,
+static tap_packet_status table_packet(void *data, packet_info *pinfo,
                                       epan_dissect_t *edt _U_, const void *record,
                                       tap_flags_t flags _U_)
 {
     wl_table_t *table = (wl_table_t *)((stat_data_t *)data)->stat_tap_data;
 
-    table->def->take(table, record);
+    table->def->take(table, record, pinfo);
     return TAP_PACKET_REDRAW;
 }
 
@@ -542,7 +542,7 @@ void wl_table_register(const wl_table_def_t *def)
 
 void wl_tables_register(void)
 {
-    wl_latency_tables_register();
+    wl_mqtt_tables_register();
     wl_kafka_tables_register();
     wl_srt_tables_register();
     wl_health_table_register();

@@ -27,6 +27,7 @@ typedef enum {
 
 typedef struct wl_table wl_table_t;
 typedef struct wl_row wl_row_t;
+struct _packet_info; /* Wireshark's packet_info, by its tag: not every user of this needs epan */
 
 #define WL_MAX_KEYS 4
 #define WL_MAX_PARTS 4
@@ -62,7 +63,7 @@ typedef struct {
     /* Called for an empty table, if set: rows that are there before any record. */
     void (*start)(wl_table_t *table);
     /* Puts a record of the tap into rows with the functions below. */
-    void (*take)(wl_table_t *table, const void *record);
+    void (*take)(wl_table_t *table, const void *record, struct _packet_info *pinfo);
 } wl_table_def_t;
 
 void wl_table_register(const wl_table_def_t *def);
@@ -89,7 +90,7 @@ void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const c
 void *wl_table_row_data(wl_row_t *row, size_t size);
 
 /* The tables themselves, one file each. */
-void wl_latency_tables_register(void);
+void wl_mqtt_tables_register(void);
 void wl_kafka_tables_register(void);
 void wl_srt_tables_register(void);
 void wl_health_table_register(void);

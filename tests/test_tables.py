@@ -4,6 +4,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
 import statistics
+import subprocess
 
 import pytest
 
@@ -31,6 +32,10 @@ def kafka_row(event, names):
     api = event.get("wirelat.kafka.api", "-1")
     if api == "0" and "wirelat.kafka.acks" in event:
         return f"Produce (acks={ACKS[event['wirelat.kafka.acks']]})"
+    if api == "1" and "wirelat.kafka.max_wait" not in event:
+        return "Fetch (unknown)"
+    if event.get("wirelat.kafka.long_poll") in ("1", "True"):
+        return "Fetch (long poll)"
     return names.get(api, f"API {api}" if api != "-1" else "(unknown)")
 
 
@@ -43,6 +48,7 @@ Expected = collections.namedtuple("Expected", "requests answered times findings"
 
 def expected_rows(capture, protocol, row_of):
     rows = collections.defaultdict(lambda: Expected([], [], [], collections.Counter()))
+    asked = {}  # row and event of each request, by its frame and id
     for event in harness.events(capture, *harness.REASSEMBLE):
         if event["protocol"] != protocol:
             continue
@@ -53,8 +59,15 @@ def expected_rows(capture, protocol, row_of):
         elif "response_to" in links or ("ack_to" in links and is_one_way(event)):
             row.answered.append(event)
             row.times.append(harness.time_of(event, "ack_time" if is_one_way(event) else "time"))
+            # A request is counted where its answer says it belongs.
+            key = (harness.number_of(event, "response_to") or harness.number_of(event, "ack_to"),
+                   event.get("wirelat.kafka.correlation_id"))
+            if "wirelat.kafka.correlation_id" in event and asked[key][0] is not row:
+                asked[key][0].requests.remove(asked[key][1])
+                row.requests.append(asked[key][1])
         elif not links & {"ack_to", "leg_of"}:
             row.requests.append(event)
+            asked[event["frame"], event.get("wirelat.kafka.correlation_id")] = (row, event)
             row.findings.update(links & {"reused"})
     return rows
 
@@ -127,9 +140,8 @@ def test_rows_are_in_the_order_of_a_session():
 
 def test_filter_after_a_comma():
     capture = harness.CAPTURES / "sample.pcapng"
-    (row,) = [row for row in harness.table(capture, "kafka,latency,wirelat.kafka.api == 1")
-              if int(row["Requests"])]
-    assert row["API"].startswith("Fetch")
+    rows = harness.table(capture, "kafka,latency,wirelat.kafka.api == 1")
+    assert {row["API"] for row in rows} == {"Fetch", "Fetch (long poll)"}
     # The requests of slow answers are hidden: none of them is open, and none is counted.
     for row in harness.table(capture, "kafka,latency,wirelat.kafka.time > 0.02"):
         assert (row["Requests"], row["Open"]) == ("0", "0") and int(row["Answered"]) > 0
@@ -158,8 +170,110 @@ def test_health_of_a_clean_capture():
     ("derived_mqtt_midpdu", {"Streams without handshake", "Bytes skipped until a message began"}),
     ("derived_mqtt_midstream", {"Streams without handshake",
                                 "Answers whose request was not captured"}),
+    ("mqtt_v5_lossy_qos0", {"Segments again or out of order, not reassembled"}),
+    ("derived_mqtt_caploss", {"Bytes acknowledged but not captured"}),
 ])
 def test_health_names_what_is_wrong(name, what):
     rows = harness.table(harness.SHARED / f"live/{name}.pcapng", "wirelat,health")
     assert what <= {row["What"] for row in rows}
     assert int(rows[0]["Count"]) > 0
+
+
+def test_health_counts_what_was_captured_twice(tmp_path):
+    """As a capture on two interfaces of one host: each frame again, a microsecond later."""
+    capture = harness.CAPTURES / "mqtt_basic.pcapng"
+    later, both = tmp_path / "later.pcapng", tmp_path / "both.pcapng"
+    subprocess.run(["editcap", "-t", "0.000001", capture, later], check=True, capture_output=True)
+    subprocess.run(["mergecap", "-I", "none", "-w", both, capture, later], check=True,
+                   capture_output=True)
+    data = sum(int(length) > 0 for (length,) in harness.plain_fields(capture, ["tcp.len"]))
+    rows = {row["What"]: int(row["Count"]) for row in harness.table(both, "wirelat,health")}
+    assert rows["Segments captured twice"] == data
+    assert "Segments again or out of order, not reassembled" not in rows
+
+
+def test_health_counts_lost_bytes_exactly(tmp_path):
+    """Frames taken out of a capture: their bytes, and nothing else, are missing."""
+    capture = harness.CAPTURES / "mqtt_framing.pcapng"
+    frames = [(int(number), int(length)) for number, length in harness.plain_fields(
+        capture, ["frame.number", "tcp.len"])]
+    lost = [frame for frame in frames if frame[1] > 100][3::5]
+    lossy = tmp_path / "lossy.pcapng"
+    subprocess.run(["editcap", capture, lossy, *(str(number) for number, _ in lost)], check=True,
+                   capture_output=True)
+    rows = {row["What"]: int(row["Count"]) for row in harness.table(lossy, "wirelat,health")}
+    assert len(lost) > 3
+    assert rows["Bytes acknowledged but not captured"] == sum(length for _, length in lost)
+
+
+def test_health_names_the_setting_that_is_off():
+    capture = harness.CAPTURES / "mqtt_loss.pcapng"
+    what = "Segments again or out of order, not reassembled"
+    off = {row["What"]: row for row in harness.table(capture, "wirelat,health")}
+    on = {row["What"]: row for row in harness.table(capture, "wirelat,health",
+                                                    *harness.REASSEMBLE)}
+    assert "tcp.reassemble_out_of_order" in off[what]["What to do"]
+    assert what not in on
+
+
+def brokers_of(capture):
+    """Broker of each frame of a Kafka stream, as address:port."""
+    names = ["frame.number", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"]
+    return {int(n): (f"{src}:{sport}", f"{dst}:{dport}")
+            for n, src, sport, dst, dport in harness.plain_fields(capture, names)}
+
+
+@pytest.mark.parametrize("name", ["sample", "kafka_framing"])
+def test_brokers_with_wait_and_unqueued_time(name):
+    """wait_time again from the four times of each exchange and of the answer before it."""
+    capture = harness.CAPTURES / f"{name}.pcapng"
+    ends = brokers_of(capture)
+    names = api_names()
+    last_end, samples, waited = {}, collections.defaultdict(list), 0
+    start = {int(n): harness.nanoseconds(t) for n, t in harness.plain_fields(
+        capture, ["frame.number", "frame.time_epoch"])}
+    for event in harness.events(capture, *harness.REASSEMBLE):
+        if "wirelat.kafka.response_to" not in event:
+            continue
+        stream, end = event["wirelat.kafka.stream"], start[event["frame"]]
+        first = end - harness.time_of(event, "response_spread")
+        asked = first - harness.time_of(event, "service_time")
+        wait = max(0, min(last_end.get(stream, asked), first) - asked)
+        assert harness.time_of(event, "wait_time") == wait
+        assert harness.time_of(event, "unqueued_time") == first - asked - wait
+        throttle = harness.time_of(event, "throttle_time") or 0
+        last_end[stream] = end + throttle
+        samples[ends[event["frame"]][0], kafka_row(event, names)].append((wait, first - asked - wait))
+        waited += wait > 0
+    assert waited > 3
+    rows = {(row["Broker"], row["API"]): row for row in harness.table(
+        capture, "kafka,brokers", *harness.REASSEMBLE)}
+    for key, pairs in samples.items():
+        for column, values in zip(("Wait", "Unqueued"), zip(*pairs)):
+            assert abs(float(rows[key][f"{column} mean (ms)"]) - statistics.mean(values) / 1e6) < \
+                ROUNDED
+            assert abs(float(rows[key][f"{column} max (ms)"]) - max(values) / 1e6) < ROUNDED
+
+
+@pytest.mark.skipif(not harness.SHARED.exists(), reason="the shared captures are not here")
+def test_broker_rtt_is_the_unqueued_time():
+    """librdkafka's mock brokers, set to 25 and 60 ms: pipelined requests wait behind each other, and
+    what is left of the first of each burst is the broker."""
+    capture = harness.SHARED / "live/kafka_rdmock202.pcapng"
+    ports = ("-o", "wirelat.kafka_tcp_ports:1024-65535")
+    (phase,) = [line.split("|")[0] for line in capture.with_name(
+        "kafka_rdmock202.truth.log").read_text().splitlines() if "rtt b1=25 b2=60" in line]
+    (after,) = [line.split("|")[0] for line in capture.with_name(
+        "kafka_rdmock202.truth.log").read_text().splitlines() if "|PHASE|errors" in line]
+    condition = (f"wirelat.kafka.time and wirelat.kafka.wait_time == 0 and "
+                 f"frame.time_epoch > {phase} and frame.time_epoch < {after}")
+    rows = harness.plain_fields(capture, ["wirelat.kafka.unqueued_time"], *ports, "-Y", condition)
+    times = sorted(harness.nanoseconds(value) / 1e6 for (cell,) in rows
+                   for value in cell.split(",") if harness.nanoseconds(value) > 5e6)
+    assert all(25 <= time < 27 or 60 <= time < 62 for time in times) and len(times) >= 5
+    inflight = harness.plain_fields(capture, ["wirelat.kafka.inflight"], *ports, "-Y",
+                                    "wirelat.kafka.inflight >= 5")
+    assert inflight
+    (row,) = [row for row in harness.table(capture, "kafka,latency", *ports)
+              if row["API"] == "JoinGroup"]
+    assert float(row["Max (ms)"]) > 3000

@@ -1,19 +1,19 @@
-/* latency_tables.c
- * The MQTT latency tables: which row each record belongs to, and what it adds there.
+/* mqtt_tables.c
+ * The tables of MQTT: by exchange, by client.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "take_record.h"
+#include "latency_take.h"
 
 #include "../plugin/names.h"
 
 /* Rows in the order of a session: Connect first, publishes by QoS, a QoS 2 row before its legs. */
-static uint32_t mqtt_rank(const wl_exchange_t *ex)
+static uint32_t rank_of(const wl_exchange_t *ex)
 {
     return ex->u.mqtt.kind * 16u + (ex->u.mqtt.kind == WL_MQTT_PUBLISH ? ex->u.mqtt.qos * 4u : 0);
 }
 
-static const char *mqtt_kind(const wl_exchange_t *ex)
+static const char *kind_name(const wl_exchange_t *ex)
 {
     static const char *const publish[] = {"Publish QoS 0", "Publish QoS 1", "Publish QoS 2"};
 
@@ -23,10 +23,10 @@ static const char *mqtt_kind(const wl_exchange_t *ex)
     return val_to_str_const(ex->u.mqtt.kind, wl_mqtt_kind_names, "(unknown)");
 }
 
-static void take_mqtt_legs(wl_table_t *table, const wl_record_t *record)
+static void take_legs(wl_table_t *table, const wl_record_t *record)
 {
     const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
-    wl_row_key_t key = {.rank = mqtt_rank(record->ex)};
+    wl_row_key_t key = {.rank = rank_of(record->ex)};
     int64_t time_ns = WL_NO_TIME;
 
     if (legs == NULL) {
@@ -50,40 +50,41 @@ static void take_mqtt_legs(wl_table_t *table, const wl_record_t *record)
     wl_table_part(table, wl_table_row(table, &key), time_ns);
 }
 
-static void take_mqtt_latency(wl_table_t *table, const void *tapped)
+static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
-    wl_row_key_t key = {.text = {mqtt_kind(record->ex)}, .rank = mqtt_rank(record->ex)};
+    wl_row_key_t key = {.text = {kind_name(record->ex)}, .rank = rank_of(record->ex)};
     wl_row_t *row = wl_table_row(table, &key);
 
-    wl_take_record(table, record, row, row);
-    take_mqtt_legs(table, record);
+    wl_latency_take(table, record, row, row);
+    take_legs(table, record);
 }
 
-static wl_row_t *mqtt_client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)
+static wl_row_t *client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)
 {
     wl_row_key_t key = {
-        .text = {wl_text_of(record, client, "(unknown)"),
+        .text = {wl_latency_name(record, client, "(unknown)"),
                  record->ex->flags & WL_FROM_BROKER ? "broker to client" : "client to broker",
-                 mqtt_kind(record->ex)}};
+                 kind_name(record->ex)}};
 
     return wl_table_row(table, &key);
 }
 
-static void take_mqtt_clients(wl_table_t *table, const void *tapped)
+static void take_clients(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     wl_string_t assigned = record->ex->u.mqtt.assigned_client;
-    wl_row_t *asked = mqtt_client_row(table, record, record->ex->client);
+    wl_row_t *asked = client_row(table, record, record->ex->client);
     wl_row_t *row = record->event == WL_EVENT_ANSWER && assigned != WL_STRING_NONE
-                        ? mqtt_client_row(table, record, assigned)
+                        ? client_row(table, record, assigned)
                         : asked;
 
-    wl_take_record(table, record, row, asked);
+    wl_latency_take(table, record, row, asked);
 }
 
-#define MQTT_COUNTS \
-    (WL_COUNT_BIT(LATE) | WL_COUNT_BIT(RETRIES) | WL_COUNT_BIT(DUPLICATES) | WL_COUNT_BIT(ORPHANS) | WL_COUNT_BIT(REUSED))
+#define COUNTS                                                                       \
+    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(RETRIES) | WL_COUNTS_OF(DUPLICATES) |         \
+     WL_COUNTS_OF(ORPHANS) | WL_COUNTS_OF(REUSED))
 
 static const wl_table_def_t tables[] = {
     {
@@ -92,8 +93,8 @@ static const wl_table_def_t tables[] = {
         .tap = "wirelat.mqtt",
         .keys = {"Exchange"},
         .key_widths = {20},
-        .counts = MQTT_COUNTS,
-        .take = take_mqtt_latency,
+        .counts = COUNTS,
+        .take = take_latency,
     },
     {
         .title = "MQTT Latency by Client",
@@ -101,12 +102,12 @@ static const wl_table_def_t tables[] = {
         .tap = "wirelat.mqtt",
         .keys = {"Client", "Direction", "Exchange"},
         .key_widths = {20, 16, 15},
-        .counts = MQTT_COUNTS,
-        .take = take_mqtt_clients,
+        .counts = COUNTS,
+        .take = take_clients,
     },
 };
 
-void wl_latency_tables_register(void)
+void wl_mqtt_tables_register(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
         wl_table_register(&tables[i]);

@@ -1,16 +1,24 @@
-/* take_record.c
- * One record into the latency columns and counters of a row.
- *
+/* latency_take.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "take_record.h"
+#include "latency_take.h"
 
-const char *wl_text_of(const wl_record_t *record, wl_string_t string, const char *none)
+const char *wl_latency_name(const wl_record_t *record, wl_string_t string, const char *none)
 {
     return string == WL_STRING_NONE ? none : wl_store_text(record->store, string);
 }
 
-void wl_take_record(wl_table_t *table, const wl_record_t *record, wl_row_t *row, wl_row_t *asked)
+static int64_t answer(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
+                      wl_row_t *asked, int64_t end_ns)
+{
+    int64_t time_ns = wl_span_ns(record->ex->request_first_ns, end_ns);
+
+    wl_table_answer(table, row, asked, record->id, time_ns);
+    return time_ns;
+}
+
+int64_t wl_latency_take(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
+                        wl_row_t *asked)
 {
     const wl_exchange_t *ex = record->ex;
 
@@ -22,15 +30,13 @@ void wl_take_record(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
         }
         break;
     case WL_EVENT_ACK:
+        /* QoS 0 and acks=0 are answered by TCP alone: their rows are made of ack times. */
         if (ex->flags & WL_ONE_WAY) {
-            wl_table_answer(table, row, asked, record->id,
-                            wl_span_ns(ex->request_first_ns, ex->ack_ns));
+            return answer(table, record, row, asked, ex->ack_ns);
         }
         break;
     case WL_EVENT_ANSWER:
-        wl_table_answer(table, row, asked, record->id,
-                        wl_span_ns(ex->request_first_ns, ex->answer_last_ns));
-        break;
+        return answer(table, record, row, asked, ex->answer_last_ns);
     case WL_EVENT_RETRY:
         wl_table_count(table, asked, WL_COUNT_RETRIES);
         break;
@@ -43,4 +49,5 @@ void wl_take_record(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
     default:
         break;
     }
+    return WL_NO_TIME;
 }

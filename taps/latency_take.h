@@ -1,0 +1,22 @@
+/* latency_take.h
+ * What every latency table does with a record once its rows are known.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_LATENCY_TAKE_H
+#define WIRELAT_LATENCY_TAKE_H
+
+#include "tables.h"
+
+/* Counts the record. `asked` is the row of the exchange as it was known when the request was seen,
+ * `row` the one it belongs to now: the same, unless the answer told more. Returns the time of the
+ * answer if the record is one, else WL_NO_TIME. */
+int64_t wl_latency_take(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
+                        wl_row_t *asked);
+
+/* The name, or `none` where there is none. */
+const char *wl_latency_name(const wl_record_t *record, wl_string_t string, const char *none);
+
+#define WL_COUNTS_OF(what) (1u << WL_COUNT_##what)
+
+#endif

@@ -1,0 +1,106 @@
+"""What the plugin says of every exchange of every capture against the oracle, which reads the
+packets' bytes by itself: each event on its frame, each field of it, and no event beside those.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import collections
+
+import pytest
+
+import harness
+import oracle
+
+MQTT_PORTS = {1883, 1884, 31883}
+KAFKA_PORTS = {9092, 9093, 9094, 9292, 9293, 9294, 33197, 33551, 36333}
+PORTS = ("-o", "wirelat.mqtt_tcp_ports:" + ",".join(map(str, sorted(MQTT_PORTS - {1883}))),
+         "-o", "wirelat.kafka_tcp_ports:" + ",".join(map(str, sorted(KAFKA_PORTS - {9092}))))
+
+# Neither framed bytes nor a key log: tested by counts in test_public.
+NOT_PLAIN = ("kafka_tls_kgo", "mqtt_tls_v5_qos1", "mqtt_ws_v4_qos1", "mqttsn_handmade",
+             "kafka_rdmock202")
+OWN = sorted(harness.CAPTURES.glob("*.pcap*"))
+SHARED = sorted(path for pattern in ("gen/*.pcap", "live/*.pcapng", "lab/*/*.pcapng",
+                                     "public/mqtt/*.pcap", "public/kafka/*.pcap*")
+                for path in harness.SHARED.glob(pattern) if path.stem not in NOT_PLAIN)
+NONE = pytest.param(None, marks=pytest.mark.skip(reason="the shared captures are not here"))
+
+TIMES = ("time", "request_spread", "service_time", "response_spread", "ack_time", "pubrec_time",
+         "pubrel_time", "pubcomp_time")
+NUMBERS = ("response_in", "kind", "qos", "size", "sender", "version", "reason_code", "retries",
+           "api", "api_version", "acks", "inflight")
+TEXTS = ("client_id", "topic")
+LINKS = {"response_to": "answer", "ack_to": "ack", "retry_of": "retry",
+         "duplicate_of": "duplicate"}
+
+
+def name_of(path):
+    return f"{path.parent.name}-{path.stem}" if path else "none"
+
+
+def read(capture):
+    return oracle.read(capture, MQTT_PORTS, KAFKA_PORTS)
+
+
+def said(capture, *options):
+    """The plugin's events in the oracle's terms."""
+    events = []
+    for event in harness.events(capture, *harness.REASSEMBLE, *PORTS, *options):
+        protocol = event["protocol"]
+        found = {"protocol": protocol, "frame": event["frame"], "what": "request",
+                 "stream": harness.number_of(event, "stream"),
+                 "id": harness.number_of(event, "packet_id" if protocol == "wirelat.mqtt"
+                                         else "correlation_id") or 0}
+        for link, what in LINKS.items():
+            if f"{protocol}.{link}" in event:
+                found["what"], found["request"] = what, harness.number_of(event, link)
+        if f"{protocol}.leg_of" in event:
+            found["what"] = "pubrec" if f"{protocol}.pubrec_time" in event else "pubrel"
+            found["request"] = harness.number_of(event, "leg_of")
+        if f"{protocol}.orphan" in event:
+            found["what"] = "orphan"
+        found.update({name: harness.time_of(event, name) for name in TIMES})
+        found.update({name: harness.number_of(event, name) for name in NUMBERS})
+        found.update({name: event.get(f"{protocol}.{name}") for name in TEXTS})
+        found["reused"] = f"{protocol}.reused" in event
+        found["unanswered"] = f"{protocol}.unanswered" in event
+        events.append(found)
+    return events
+
+
+def by_identity(events):
+    """Several equal ids may be in one frame: those in their order."""
+    found = collections.defaultdict(list)
+    for event in events:
+        found[event["protocol"], event["what"], event["frame"], event["stream"], event["id"],
+              event.get("request", event["frame"])].append(event)
+    return found
+
+
+def compared(event):
+    """What the oracle knows that the plugin says too."""
+    names = [name for name in (*TIMES, *NUMBERS, *TEXTS) if name in event]
+    if event["what"] == "request":
+        names.remove("retries") if "retries" in names else None
+    values = {name: event[name] or None if name in TEXTS else event[name] for name in names}
+    if event["what"] == "request":
+        values["reused"] = event.get("reused", False)
+        values["unanswered"] = event["outcome"] in ("open", "reused")
+        values["response_in"] = event.get("response_in")
+    return values
+
+
+def differences(expected, found):
+    expected, found = by_identity(expected), by_identity(found)
+    for key in sorted({*expected, *found}, key=repr):
+        if len(expected[key]) != len(found[key]):
+            yield f"{key}: {len(expected[key])} in the bytes, {len(found[key])} said"
+        for truth, event in zip(expected[key], found[key]):
+            for name, value in compared(truth).items():
+                if event[name] != value:
+                    yield f"{key}: {name} is {value!r}, said is {event[name]!r}"
+
+
+@pytest.mark.parametrize("capture", OWN + (SHARED or [NONE]), ids=name_of)
+def test_every_event(capture):
+    expected = read(capture)
+    assert list(differences(expected, said(capture, "-2"))) == []
