@@ -13,6 +13,7 @@
 
 #define BLOCK_BITS 10
 #define BLOCK_SIZE (1u << BLOCK_BITS)
+#define COMMON_NAME 128
 #define MAX_STRING_BYTES (64u << 20)
 /* What GLib needs for an entry beyond its text; counted so that many short names are bounded too. */
 #define STRING_OVERHEAD 48u
@@ -31,8 +32,11 @@ typedef struct {
 
 #define MAX_EXCHANGES ((1u << 28) - 1)
 
+/* Design: an exchange and its events cost at most 128 bytes. */
+G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104 && sizeof(log_entry_t) == 8);
+
 struct wl_store {
-    arena_t exchanges, legs, log;
+    arena_t exchanges, legs, kafka, log;
     GHashTable *string_ids; /* text -> index */
     GPtrArray *strings;     /* index -> text */
     GStringChunk *text;
@@ -69,6 +73,7 @@ wl_store_t *wl_store_new(void)
 
     arena_init(&store->exchanges, sizeof(wl_exchange_t));
     arena_init(&store->legs, sizeof(wl_legs_t));
+    arena_init(&store->kafka, sizeof(wl_kafka_details_t));
     arena_init(&store->log, sizeof(log_entry_t));
     store->string_ids = g_hash_table_new(g_str_hash, g_str_equal);
     store->strings = g_ptr_array_new();
@@ -85,6 +90,7 @@ void wl_store_free(wl_store_t *store)
     }
     g_ptr_array_free(store->exchanges.blocks, TRUE);
     g_ptr_array_free(store->legs.blocks, TRUE);
+    g_ptr_array_free(store->kafka.blocks, TRUE);
     g_ptr_array_free(store->log.blocks, TRUE);
     g_hash_table_destroy(store->string_ids);
     g_ptr_array_free(store->strings, TRUE);
@@ -111,6 +117,11 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
     if (proto == WL_PROTO_MQTT) {
         ex->u.mqtt.legs = UINT32_MAX;
         ex->u.mqtt.reason = WL_REASON_NONE;
+    } else if (proto == WL_PROTO_KAFKA) {
+        ex->u.kafka.details = UINT32_MAX;
+        ex->u.kafka.wait_ns = WL_NO_TIME;
+        ex->u.kafka.max_wait_ms = -1;
+        ex->u.kafka.acks = WL_KAFKA_ACKS_UNKNOWN;
     }
     return ex;
 }
@@ -191,6 +202,27 @@ wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex)
     return arena_get(&store->legs, ex->u.mqtt.legs);
 }
 
+wl_kafka_details_t *wl_store_add_kafka(wl_store_t *store, const wl_kafka_details_t *like,
+                                       uint32_t *index)
+{
+    wl_kafka_details_t *details = arena_add(&store->kafka, index);
+
+    if (like != NULL) {
+        *details = *like;
+    } else {
+        details->span_ns = WL_NO_TIME;
+    }
+    return details;
+}
+
+wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t *ex)
+{
+    if (ex->proto != WL_PROTO_KAFKA || ex->u.kafka.details == UINT32_MAX) {
+        return NULL;
+    }
+    return arena_get(&store->kafka, ex->u.kafka.details);
+}
+
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string)
 {
     gpointer found;
@@ -224,6 +256,29 @@ wl_string_t wl_store_intern(wl_store_t *store, const char *text)
     g_hash_table_insert(store->string_ids, copy, GUINT_TO_POINTER(store->strings->len));
     g_ptr_array_add(store->strings, copy);
     return store->strings->len - 1;
+}
+
+wl_string_t wl_store_intern_bytes(wl_store_t *store, const uint8_t *bytes, uint32_t length)
+{
+    char known[COMMON_NAME];
+    wl_string_t string;
+    gchar *text;
+
+    if (length == 0) {
+        return WL_STRING_NONE;
+    }
+    /* Nearly every name was seen before, and then checked. */
+    if (length < sizeof known) {
+        memcpy(known, bytes, length);
+        known[length] = 0;
+        if (strlen(known) == length && wl_store_find(store, known, &string)) {
+            return string;
+        }
+    }
+    text = g_utf8_make_valid((const gchar *)bytes, (gssize)length);
+    string = wl_store_intern(store, text);
+    g_free(text);
+    return string;
 }
 
 const char *wl_store_text(const wl_store_t *store, wl_string_t string)

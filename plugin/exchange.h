@@ -57,8 +57,7 @@ enum {
     WL_EVICTED = 1u << 4,     /* forgotten at the bound of the pending table */
     WL_ORPHANED = 1u << 5,    /* stands for an answer without request */
     WL_FROM_BROKER = 1u << 6, /* the requester is the broker */
-    WL_RETAIN = 1u << 7,      /* MQTT */
-    WL_LONG_POLL = 1u << 7    /* Kafka: the broker held an empty answer back */
+    WL_RETAIN = 1u << 7
 };
 
 /* MQTT exchange kinds. */
@@ -72,14 +71,32 @@ enum {
 };
 
 #define WL_REASON_NONE (-1)  /* no reason code on the wire or not readable */
-#define WL_KAFKA_ACKS_UNKNOWN G_MININT16
-#define WL_KAFKA_ERROR_UNKNOWN G_MININT16
+#define WL_KAFKA_ACKS_UNKNOWN G_MININT8
+
+/* What is known of a Kafka exchange's bodies. */
+enum {
+    WL_KAFKA_ASKED_BODY = 1u << 0,    /* the request's was read */
+    WL_KAFKA_ANSWERED_BODY = 1u << 1, /* the answer's was read */
+    WL_KAFKA_LONG_POLL = 1u << 2,     /* a Fetch that the broker held back; known on its answer */
+    WL_KAFKA_THROTTLE_KNOWN = 1u << 3,
+    WL_KAFKA_ASKS_NOTHING = 1u << 4 /* a Fetch of no topic, as the one that closes a session */
+};
 
 /* Legs of a QoS 2 publish; each time is that of the frame with the packet's first or last byte. */
 typedef struct {
     int64_t pubrec_first_ns, pubrec_last_ns;
     int64_t pubrel_first_ns, pubrel_last_ns;
 } wl_legs_t;
+
+/* What few Kafka exchanges have, or many share: one record for all requests of a connection that
+ * name the same group and member, and one of its own for an answer that adds to it. */
+typedef struct {
+    int64_t span_ns;    /* what this answer ends: SASL handshake, rebalance; else WL_NO_TIME */
+    wl_string_t broker; /* address:port */
+    wl_string_t group, member; /* as the request names them */
+    wl_string_t joined;        /* member id, as the answer of a JoinGroup names it */
+    int32_t throttle_ms;
+} wl_kafka_details_t;
 
 typedef struct {
     int64_t request_first_ns, request_last_ns; /* first(Q) may be WL_NO_TIME, last(Q) never is */
@@ -104,12 +121,16 @@ typedef struct {
             uint8_t kind, qos, version;
         } mqtt;
         struct {
-            int64_t wait_ns;      /* once answered: spent behind an earlier request, WL_NO_TIME */
-            uint32_t inflight;    /* requests open when this one was sent, itself included */
-            int32_t max_wait_ms;  /* of a Fetch, -1 unknown */
-            int32_t throttle_ms;  /* of the response, -1 unknown */
-            int16_t api, version, acks;
-            int16_t error;        /* of the response as a whole, WL_KAFKA_ERROR_UNKNOWN */
+            int64_t wait_ns;     /* once answered: spent behind an earlier request, WL_NO_TIME */
+            wl_string_t topic;   /* the first the request names */
+            uint32_t details;    /* index for wl_store_kafka() */
+            int32_t max_wait_ms; /* of a Fetch, -1 unknown */
+            uint16_t inflight;   /* requests open when this one was sent, itself included */
+            uint16_t topics, partitions; /* how many the request names; all three at most 65,535 */
+            int16_t error;               /* the answer's first that is not 0 */
+            int8_t api, version;         /* -1 of an orphan */
+            int8_t acks;                 /* of a Produce */
+            uint8_t known;               /* WL_KAFKA_* bits */
         } kafka;
     } u;
 } wl_exchange_t;
@@ -146,10 +167,18 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex);
 wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex); /* NULL without */
 
+/* A new record of details, all none; a copy of *like if that is given. *index is its place. */
+wl_kafka_details_t *wl_store_add_kafka(wl_store_t *store, const wl_kafka_details_t *like,
+                                       uint32_t *index);
+wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t *ex); /* or NULL */
+
 /* Whether the text is interned already. */
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string);
 /* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
 wl_string_t wl_store_intern(wl_store_t *store, const char *text);
+/* The same of a name off the wire, not terminated: what is no UTF-8 is made so, since it goes to
+ * trees and tables. */
+wl_string_t wl_store_intern_bytes(wl_store_t *store, const uint8_t *bytes, uint32_t length);
 const char *wl_store_text(const wl_store_t *store, wl_string_t string);
 
 wl_store_counters_t *wl_store_counters(wl_store_t *store);

@@ -14,8 +14,8 @@ typedef enum {
     WL_HEALTH_RETRANSMITTED,  /* segments again or out of order, while Wireshark drops those */
     WL_HEALTH_MISSING,        /* bytes that were acknowledged but never captured */
     WL_HEALTH_CAPTURED_TWICE, /* segments that are in the file twice */
-    WL_HEALTH_UNSUPPORTED,    /* messages of a version Wireshark does not know */
-    WL_HEALTH_MALFORMED,      /* messages Wireshark could not read to their end */
+    WL_HEALTH_UNSUPPORTED,    /* Kafka messages of a version not known */
+    WL_HEALTH_MALFORMED,      /* Kafka messages not readable to their end */
     WL_HEALTH_NO_START,       /* messages whose first byte's frame is not known */
     WL_HEALTH_SKIPPED,        /* bytes skipped until a message began */
     WL_HEALTH_OUT_OF_STEP,    /* directions in which no message has been found again */

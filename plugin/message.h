@@ -30,6 +30,7 @@ typedef struct {
     wl_streams_t *streams;
     wl_pending_t *pending;
     wl_health_t *health;
+    struct wl_kafka_state *kafka;
     uint32_t frame; /* of the last request, for findings about older ones */
 } wl_matcher_t;
 

@@ -14,6 +14,7 @@
 /* needs prefs.h before it */
 #include <epan/prefs-int.h>
 #include <epan/tap.h>
+#include <epan/to_str.h>
 
 #include "framing.h"
 #include "read_messages.h"
@@ -52,7 +53,6 @@ static bool tcp_preference(const char *name)
 static void file_opened(void)
 {
     matcher.health = wl_health_new();
-    wl_kafka_set_long_poll_percent(pref_long_poll_percent);
     forgotten = 0;
     reassembles_out_of_order = tcp_preference("reassemble_out_of_order");
     wanted_groups = 0;
@@ -65,6 +65,7 @@ static void file_opened(void)
     set_postdissector_wanted_hfids(
         handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
     matcher.store = wl_store_new();
+    matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     matcher.streams = wl_streams_new(pref_pending_stream);
     matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
                                      &matcher);
@@ -74,10 +75,26 @@ static void file_closed(void)
 {
     wl_pending_free(matcher.pending);
     wl_streams_free(matcher.streams);
+    wl_kafka_state_free(matcher.kafka);
     wl_store_free(matcher.store);
     wl_health_free(matcher.health);
     memset(&matcher, 0, sizeof matcher);
     wl_layout_clear(&layout);
+}
+
+static void name_broker(packet_info *pinfo, const wl_kafka_message_t *message)
+{
+    wl_kafka_stream_t *stream = &message->message.stream->kafka;
+    const address *broker = message->is_request ? &pinfo->dst : &pinfo->src;
+    char *text, *name;
+
+    if (stream->broker != WL_STRING_NONE) {
+        return;
+    }
+    text = address_to_str(pinfo->pool, broker);
+    name = wmem_strdup_printf(pinfo->pool, broker->type == AT_IPv6 ? "[%s]:%u" : "%s:%u", text,
+                              message->is_request ? pinfo->destport : pinfo->srcport);
+    stream->broker = wl_store_intern(matcher.store, name);
 }
 
 static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
@@ -88,7 +105,8 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     wl_kafka_message_t kafka = {.message = *common};
     wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
-    const uint8_t *bytes = wl_read_bytes(pdu, WL_READ_LOOK, &count);
+    const uint8_t *bytes = wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX,
+                                         &count);
     wl_span_t span;
 
     kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
@@ -111,6 +129,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
         mqtt.sender_is_server = pinfo->srcport == wl_framing_server_port(pinfo);
         wl_mqtt_match(&matcher, &mqtt);
     } else {
+        name_broker(pinfo, &kafka);
         wl_kafka_match(&matcher, &kafka);
     }
 }
@@ -324,9 +343,9 @@ struct pref_module *wl_postdissect_register(void)
         "forgotten and counted as evicted.",
         10, &pref_pending_total);
     prefs_register_uint_preference(
-        module, "long_poll_percent", "Long poll from (percent of max_wait)",
-        "A Kafka Fetch that took this part of the longest wait it allows was held back by the "
-        "broker for want of records, and is kept out of the figures of Fetch.",
+        module, "long_poll_percent", "Long poll from (percent of max wait)",
+        "A Kafka Fetch that took at least this share of the time the broker may hold it back, or "
+        "whose answer is empty, counts as a long poll.",
         10, &pref_long_poll_percent);
     wl_framing_register(proto_wirelat, module);
     tap_health = register_tap("wirelat.health");

@@ -1,5 +1,5 @@
 /* read_messages.c
- * A bounded cursor over a message's bytes, and the two protocols' headers read with it.
+ * The two protocols' headers, read from a message's bytes.
  *
  *   MQTT   type|flags  remaining length  [topic]  [packet id]  [reason] [properties (5.0)]
  *   Kafka  length  key  version  correlation id  client id  [tags]  (request)
@@ -9,84 +9,15 @@
  */
 #include "read_messages.h"
 
-#include <string.h>
+#include "cursor.h"
 
-#define COMMON_NAME 128
-#define KAFKA_FLEXIBLE_FETCH 12
-#define KAFKA_FETCH_WITHOUT_REPLICA 15
-#define KAFKA_NEWEST_FETCH 18
 #define KAFKA_FLEXIBLE_PRODUCE 9 /* KIP-482: Produce v9 is the first with tags */
 
-/* Reading beyond the end gives zeros and sets `short_of`: checked once, after a run of reads. */
-typedef struct {
-    const uint8_t *at, *end;
-    bool short_of;
-} cursor_t;
-
-static const uint8_t *take(cursor_t *cursor, uint32_t length)
-{
-    const uint8_t *bytes = cursor->at;
-
-    if ((size_t)(cursor->end - cursor->at) < length) {
-        cursor->short_of = true;
-        cursor->at = cursor->end;
-        return NULL;
-    }
-    cursor->at += length;
-    return bytes;
-}
-
-static uint32_t take_be(cursor_t *cursor, unsigned size)
-{
-    const uint8_t *bytes = take(cursor, size);
-    uint32_t value = 0;
-
-    for (unsigned i = 0; bytes != NULL && i < size; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
-}
-
-/* MQTT 5.0 section 1.5.5; Kafka's unsigned varint is the same, one byte longer. */
-static uint32_t take_varint(cursor_t *cursor)
-{
-    uint32_t value = 0;
-
-    for (unsigned shift = 0; shift < 35; shift += 7) {
-        uint32_t byte = take_be(cursor, 1);
-
-        value |= (byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            return value;
-        }
-    }
-    cursor->short_of = true;
-    return 0;
-}
-
-/* Names come off the wire: what is no UTF-8 is made so, since it goes to trees and tables. */
 static wl_string_t take_name(cursor_t *cursor, uint32_t length, wl_store_t *store)
 {
     const uint8_t *bytes = take(cursor, length);
-    char known[COMMON_NAME];
-    wl_string_t string;
-    gchar *text;
 
-    if (bytes == NULL || length == 0) {
-        return WL_STRING_NONE;
-    }
-    /* Nearly every name was seen before, and then checked. */
-    if (length < sizeof known) {
-        memcpy(known, bytes, length);
-        known[length] = 0;
-        if (strlen(known) == length && wl_store_find(store, known, &string)) {
-            return string;
-        }
-    }
-    text = g_utf8_make_valid((const gchar *)bytes, (gssize)length);
-    string = wl_store_intern(store, text);
-    g_free(text);
-    return string;
+    return bytes == NULL ? WL_STRING_NONE : wl_store_intern_bytes(store, bytes, length);
 }
 
 /* MQTT 5.0 section 2.2.2.2: bytes of a property's value by its identifier; what begins with a
@@ -251,92 +182,6 @@ static int16_t take_acks(cursor_t *cursor, int version)
     return !cursor->short_of && acks >= -1 && acks <= 1 ? acks : WL_KAFKA_ACKS_UNKNOWN;
 }
 
-/* Fetch: replica id, then max_wait; KIP-903 took the replica id out. */
-static int32_t take_max_wait(cursor_t *cursor, int version)
-{
-    int32_t max_wait;
-
-    if (version > KAFKA_NEWEST_FETCH ||
-        (version >= KAFKA_FLEXIBLE_FETCH && take_varint(cursor) != 0)) {
-        return -1;
-    }
-    if (version < KAFKA_FETCH_WITHOUT_REPLICA) {
-        take(cursor, 4);
-    }
-    max_wait = (int32_t)take_be(cursor, 4);
-    return cursor->short_of || max_wait < 0 ? -1 : max_wait;
-}
-
-/* KIP-219, and the protocol guide: from which version on a response begins with throttle_time_ms,
- * from which an error code follows it, and from which its header and body are flexible (KIP-482).
- * Beyond the newest version listed nothing is believed. */
-static const struct {
-    int8_t api, throttle, error, flexible, newest;
-} responses[] = {
-    {1, 1, 7, 12, 18},  /* Fetch */
-    {2, 2, -1, 6, 10},  /* ListOffsets */
-    {3, 3, -1, 9, 13},  /* Metadata */
-    {8, 3, -1, 8, 10},  /* OffsetCommit */
-    {9, 3, -1, 6, 10},  /* OffsetFetch */
-    {10, 1, -1, 3, 6},  /* FindCoordinator: an error of its own up to v3 only */
-    {11, 2, 2, 6, 9},   /* JoinGroup */
-    {12, 1, 1, 4, 4},   /* Heartbeat */
-    {13, 1, 1, 4, 5},   /* LeaveGroup */
-    {14, 1, 1, 4, 5},   /* SyncGroup */
-    {15, 1, -1, 5, 6},  /* DescribeGroups */
-    {16, 1, 1, 3, 5},   /* ListGroups */
-    {19, 2, -1, 5, 7},  /* CreateTopics */
-    {20, 1, -1, 4, 6},  /* DeleteTopics */
-    {22, 0, 0, 2, 5},   /* InitProducerId */
-    {25, 0, 0, 3, 4},   /* AddOffsetsToTxn */
-    {26, 0, 0, 3, 5},   /* EndTxn */
-    {28, 0, -1, 3, 5},  /* TxnOffsetCommit */
-};
-
-static bool since(int version, int first)
-{
-    return first >= 0 && version >= first;
-}
-
-void wl_kafka_read_response(int api, int version, const uint8_t *body, uint32_t length,
-                            wl_kafka_response_t *response)
-{
-    cursor_t cursor = {body, body + length, false};
-
-    *response = (wl_kafka_response_t){-1, WL_KAFKA_ERROR_UNKNOWN, false};
-    for (unsigned i = 0; i < G_N_ELEMENTS(responses); i++) {
-        bool flexible = since(version, responses[i].flexible);
-        int32_t throttle, error;
-
-        if (responses[i].api != api || version > responses[i].newest ||
-            !since(version, responses[i].throttle)) {
-            continue;
-        }
-        if (flexible && take_varint(&cursor) != 0) {
-            return; /* tagged fields in the header: none is defined */
-        }
-        throttle = (int32_t)take_be(&cursor, 4);
-        if (cursor.short_of || throttle < 0) {
-            return;
-        }
-        response->throttle_ms = throttle;
-        if (!since(version, responses[i].error)) {
-            return;
-        }
-        error = (int16_t)take_be(&cursor, 2);
-        if (cursor.short_of) {
-            return;
-        }
-        response->error = (int16_t)error;
-        if (api == WL_KAFKA_FETCH) {
-            take(&cursor, 4); /* session id: an incremental answer without topics has no record */
-            response->empty = (flexible ? take_varint(&cursor) <= 1 : take_be(&cursor, 4) == 0) &&
-                              !cursor.short_of;
-        }
-        return;
-    }
-}
-
 bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_store_t *store,
                    wl_kafka_message_t *message)
 {
@@ -349,25 +194,24 @@ bool wl_read_kafka(const uint8_t *bytes, uint32_t count, uint32_t captured, wl_s
     message->api = message->version = -1;
     message->acks = WL_KAFKA_ACKS_UNKNOWN;
     message->client = WL_STRING_NONE;
-    message->max_wait_ms = -1;
     if (message->is_request) {
         message->api = (int16_t)take_be(&cursor, 2);
         message->version = (int16_t)take_be(&cursor, 2);
     }
     message->correlation_id = (int32_t)take_be(&cursor, 4);
+    message->body = cursor.at;
+    message->body_length = (uint32_t)(cursor.end - cursor.at);
     if (cursor.short_of || !message->is_request) {
-        message->body = cursor.at;
-        message->body_length = (uint32_t)(cursor.end - cursor.at);
         return !cursor.short_of;
     }
     if (message->api != WL_KAFKA_CONTROLLED_SHUTDOWN || message->version > 0) {
         length = take_be(&cursor, 2);
         message->client = take_name(&cursor, length < 0x8000 ? length : 0, store);
     }
+    message->body = cursor.at;
+    message->body_length = (uint32_t)(cursor.end - cursor.at);
     if (message->api == WL_KAFKA_PRODUCE) {
         message->acks = take_acks(&cursor, message->version);
-    } else if (message->api == WL_KAFKA_FETCH) {
-        message->max_wait_ms = take_max_wait(&cursor, message->version);
     }
     return true;
 }

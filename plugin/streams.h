@@ -84,10 +84,16 @@ typedef struct {
     GHashTable *aliases; /* direction << 16 | alias -> wl_string_t */
 } wl_mqtt_stream_t;
 
-/* Kafka state of a stream, by direction of the requester. */
+/* Kafka state of a connection; an index is stored plus one, so that 0 is none. */
 typedef struct {
-    bool answered[2];         /* a response was seen */
+    wl_string_t broker;    /* address:port */
+    wl_string_t fetched;   /* what the last Fetch that named any topic named first */
+    uint16_t topics, partitions; /* how many it named */
+    bool sasl_started;
+    int64_t sasl_start_ns; /* first byte of the SaslHandshake request */
+    bool answered[2];         /* by direction of the requester: a response was seen */
     int64_t busy_until_ns[2]; /* end of the last response, and of the pause it imposed */
+    uint32_t plain, grouped; /* details its requests share: without and with a group */
 } wl_kafka_stream_t;
 
 typedef struct {

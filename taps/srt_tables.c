@@ -7,10 +7,13 @@
 #include "../plugin/compat.h"
 #include <epan/srt_table.h>
 
+#include "../plugin/kafka_body.h"
 #include "../plugin/names.h"
 #include "tables.h"
 
 #define KAFKA_APIS 128
+/* Rows behind those of the APIs: what is no plain Fetch must not spoil its figures. */
+enum { KAFKA_LONG_POLL = KAFKA_APIS, KAFKA_FETCH_UNKNOWN, KAFKA_ROWS };
 #define MQTT_KINDS (WL_MQTT_AUTH + 1)
 #define MQTT_QOS 3
 
@@ -28,13 +31,25 @@ static srt_stat_table *table_at(void *data, unsigned index)
 
 static void kafka_init(struct register_srt *srt _U_, GArray *tables)
 {
-    srt_stat_table *table = init_srt_table("Kafka APIs", "APIs", tables, KAFKA_APIS, "API",
+    srt_stat_table *table = init_srt_table("Kafka APIs", "APIs", tables, KAFKA_ROWS, "API",
                                            "wirelat.kafka.api", NULL);
     char buffer[16];
 
     for (int api = 0; api < KAFKA_APIS; api++) {
         init_srt_table_row(table, api, wl_kafka_api_name(api, buffer, sizeof buffer));
     }
+    init_srt_table_row(table, KAFKA_LONG_POLL, "Fetch (long poll)");
+    init_srt_table_row(table, KAFKA_FETCH_UNKNOWN, "Fetch (unknown)");
+}
+
+static int kafka_row(const wl_exchange_t *ex)
+{
+    if (ex->u.kafka.api != WL_KAFKA_FETCH) {
+        return ex->u.kafka.api;
+    }
+    return !(ex->u.kafka.known & WL_KAFKA_ASKED_BODY)  ? KAFKA_FETCH_UNKNOWN
+           : ex->u.kafka.known & WL_KAFKA_LONG_POLL ? KAFKA_LONG_POLL
+                                                    : WL_KAFKA_FETCH;
 }
 
 static tap_packet_status kafka_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_,
@@ -45,7 +60,7 @@ static tap_packet_status kafka_packet(void *data, packet_info *pinfo, epan_disse
     if (record->event != WL_EVENT_ANSWER || record->ex->request_first_ns == WL_NO_TIME) {
         return TAP_PACKET_DONT_REDRAW;
     }
-    add(table_at(data, 0), record->ex->u.kafka.api, record->ex->request_first_ns, pinfo);
+    add(table_at(data, 0), kafka_row(record->ex), record->ex->request_first_ns, pinfo);
     return TAP_PACKET_REDRAW;
 }
 

@@ -26,6 +26,7 @@ static int set_up(void **state)
     b->matcher.streams = wl_streams_new(100);
     b->matcher.pending = wl_pending_new(4, 100, wl_match_evicted, &b->matcher);
     b->matcher.health = wl_health_new();
+    b->matcher.kafka = wl_kafka_state_new(90);
     b->segment = (wl_segment_t){.stream = 3, .source_port = 40000, .destination_port = 1883};
     b->stream = wl_streams_get(b->matcher.streams, &b->segment);
     *state = b;
@@ -40,6 +41,7 @@ static int tear_down(void **state)
     wl_streams_free(b->matcher.streams);
     wl_store_free(b->matcher.store);
     wl_health_free(b->matcher.health);
+    wl_kafka_state_free(b->matcher.kafka);
     free(b);
     return 0;
 }

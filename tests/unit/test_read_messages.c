@@ -165,40 +165,6 @@ static void test_kafka_response(void **state)
     assert_false(read_kafka(bytes, 7, false, &m));
 }
 
-static void test_kafka_response_bodies(void **state)
-{
-    static const struct {
-        int api, version;
-        uint8_t body[16];
-        uint32_t size;
-        wl_kafka_response_t expected;
-    } cases[] = {
-        {1, 0, {0, 0, 0, 0}, 4, {-1, WL_KAFKA_ERROR_UNKNOWN, false}},
-        {1, 4, {0, 0, 0, 9}, 4, {9, WL_KAFKA_ERROR_UNKNOWN, false}},
-        {1, 11, {0, 0, 0, 9, 0, 70, 1, 2, 3, 4, 0, 0, 0, 0}, 14, {9, 70, true}},
-        {1, 11, {0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 1}, 14, {0, 0, false}},
-        {1, 18, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 12, {0, 0, true}}, /* flexible */
-        {1, 18, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}, 12, {0, 0, false}},
-        {1, 18, {1, 0, 0, 0, 0}, 5, {-1, WL_KAFKA_ERROR_UNKNOWN, false}}, /* tags in the header */
-        {1, 19, {0, 0, 0, 0, 0}, 5, {-1, WL_KAFKA_ERROR_UNKNOWN, false}}, /* not known yet */
-        {12, 4, {0, 0, 0, 5, 0, 0, 27}, 7, {1280, 27, false}},
-        {12, 3, {0, 0, 0, 5, 0, 27}, 6, {5, 27, false}},
-        {12, 3, {0, 0, 0, 5, 0}, 5, {5, WL_KAFKA_ERROR_UNKNOWN, false}}, /* cut */
-        {18, 3, {0, 35, 0, 0, 0, 0}, 6, {-1, WL_KAFKA_ERROR_UNKNOWN, false}},
-    };
-
-    (void)state;
-    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        wl_kafka_response_t response;
-
-        wl_kafka_read_response(cases[i].api, cases[i].version, cases[i].body, cases[i].size,
-                               &response);
-        assert_int_equal(response.throttle_ms, cases[i].expected.throttle_ms);
-        assert_int_equal(response.error, cases[i].expected.error);
-        assert_int_equal(response.empty, cases[i].expected.empty);
-    }
-}
-
 /* Names that are no UTF-8 become such: they go to trees and tables. */
 static void test_names_are_made_valid(void **state)
 {
@@ -243,7 +209,6 @@ int main(void)
         CASE(test_reason_codes),
         CASE(test_kafka_acks_by_version),
         CASE(test_kafka_response),
-        CASE(test_kafka_response_bodies),
         CASE(test_names_are_made_valid),
         CASE(test_cut_anywhere),
     };
