@@ -30,6 +30,11 @@ typedef struct {
     uint32_t exchange : 28;
 } log_entry_t;
 
+typedef struct {
+    uint32_t frame;
+    int64_t rtt_ns;
+} path_rtt_t;
+
 #define MAX_EXCHANGES ((1u << 28) - 1)
 
 /* Design: an exchange and its events cost at most 128 bytes. */
@@ -37,6 +42,8 @@ G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104 && sizeof(log_entry_t) == 8);
 
 struct wl_store {
     arena_t exchanges, legs, kafka, log;
+    GHashTable *path_rtts;  /* stream and direction -> GArray of path_rtt_t, each below the last */
+    GHashTable *resent;     /* exchange id -> count; most exchanges have none */
     GHashTable *string_ids; /* text -> index */
     GPtrArray *strings;     /* index -> text */
     GStringChunk *text;
@@ -75,6 +82,9 @@ wl_store_t *wl_store_new(void)
     arena_init(&store->legs, sizeof(wl_legs_t));
     arena_init(&store->kafka, sizeof(wl_kafka_details_t));
     arena_init(&store->log, sizeof(log_entry_t));
+    store->path_rtts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL,
+                                             (GDestroyNotify)g_array_unref);
+    store->resent = g_hash_table_new(g_direct_hash, g_direct_equal);
     store->string_ids = g_hash_table_new(g_str_hash, g_str_equal);
     store->strings = g_ptr_array_new();
     store->text = g_string_chunk_new(4096);
@@ -92,6 +102,8 @@ void wl_store_free(wl_store_t *store)
     g_ptr_array_free(store->legs.blocks, TRUE);
     g_ptr_array_free(store->kafka.blocks, TRUE);
     g_ptr_array_free(store->log.blocks, TRUE);
+    g_hash_table_destroy(store->path_rtts);
+    g_hash_table_destroy(store->resent);
     g_hash_table_destroy(store->string_ids);
     g_ptr_array_free(store->strings, TRUE);
     g_string_chunk_free(store->text);
@@ -111,7 +123,7 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
     } else {
         ex = arena_add(&store->exchanges, id);
     }
-    ex->proto = (uint8_t)proto;
+    ex->proto = proto & 0x7F;
     ex->request_first_ns = ex->request_last_ns = WL_NO_TIME;
     ex->answer_first_ns = ex->answer_last_ns = ex->ack_ns = WL_NO_TIME;
     if (proto == WL_PROTO_MQTT) {
@@ -232,6 +244,56 @@ bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *strin
     }
     *string = GPOINTER_TO_UINT(found);
     return true;
+}
+
+static gpointer path_key(uint32_t stream, unsigned direction)
+{
+    return GSIZE_TO_POINTER((gsize)stream * 2 + direction);
+}
+
+void wl_store_add_path_rtt(wl_store_t *store, uint32_t stream, unsigned direction, uint32_t frame,
+                           int64_t rtt_ns)
+{
+    gpointer key = path_key(stream, direction);
+    GArray *rtts = g_hash_table_lookup(store->path_rtts, key);
+    path_rtt_t entry = {frame, rtt_ns};
+
+    if (rtts == NULL) {
+        rtts = g_array_sized_new(FALSE, FALSE, sizeof entry, 2);
+        g_hash_table_insert(store->path_rtts, key, rtts);
+    }
+    g_array_append_val(rtts, entry);
+}
+
+int64_t wl_store_path_rtt(const wl_store_t *store, const wl_exchange_t *ex, uint32_t frame)
+{
+    const GArray *rtts =
+        g_hash_table_lookup(store->path_rtts, path_key(ex->stream, ex->direction));
+    /* A smallest one is replaced seldom: few entries, and the wanted one is mostly the last. */
+    for (unsigned i = rtts != NULL ? rtts->len : 0; i > 0; i--) {
+        const path_rtt_t *entry = &g_array_index(rtts, path_rtt_t, i - 1);
+        if (entry->frame <= frame) {
+            return entry->rtt_ns;
+        }
+    }
+    return WL_NO_TIME;
+}
+
+void wl_store_add_resent(wl_store_t *store, wl_exchange_id_t id, uint32_t count)
+{
+    uint32_t old = wl_store_resent(store, id);
+
+    if (count == WL_RESENT_UNKNOWN || old == WL_RESENT_UNKNOWN) {
+        g_hash_table_insert(store->resent, GUINT_TO_POINTER(id),
+                            GUINT_TO_POINTER(WL_RESENT_UNKNOWN));
+    } else if (count > 0) {
+        g_hash_table_insert(store->resent, GUINT_TO_POINTER(id), GUINT_TO_POINTER(old + count));
+    }
+}
+
+uint32_t wl_store_resent(const wl_store_t *store, wl_exchange_id_t id)
+{
+    return GPOINTER_TO_UINT(g_hash_table_lookup(store->resent, GUINT_TO_POINTER(id)));
 }
 
 wl_string_t wl_store_intern(wl_store_t *store, const char *text)

@@ -110,7 +110,8 @@ typedef struct {
     uint32_t size;   /* bytes of Q, header included */
     wl_string_t client;
     uint16_t retries;
-    uint8_t proto; /* wl_proto_t */
+    uint8_t proto : 7;     /* wl_proto_t */
+    uint8_t direction : 1; /* of the requester, as wl_stream_direction() */
     uint8_t flags;
     union {
         struct {
@@ -174,6 +175,17 @@ wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t 
 
 /* Whether the text is interned already. */
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string);
+/* The stream's direction has a new smallest RTT, known from this frame on; frames never decrease. */
+void wl_store_add_path_rtt(wl_store_t *store, uint32_t stream, unsigned direction, uint32_t frame,
+                           int64_t rtt_ns);
+/* The smallest RTT of the requester's direction as known at a frame, or WL_NO_TIME. */
+int64_t wl_store_path_rtt(const wl_store_t *store, const wl_exchange_t *ex, uint32_t frame);
+
+#define WL_RESENT_UNKNOWN UINT32_MAX
+/* Counts TCP segments of an exchange that were sent again; WL_RESENT_UNKNOWN: cannot be known. */
+void wl_store_add_resent(wl_store_t *store, wl_exchange_id_t id, uint32_t count);
+uint32_t wl_store_resent(const wl_store_t *store, wl_exchange_id_t id);
+
 /* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
 wl_string_t wl_store_intern(wl_store_t *store, const char *text);
 /* The same of a name off the wire, not terminated: what is no UTF-8 is made so, since it goes to

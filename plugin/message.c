@@ -5,6 +5,8 @@
  */
 #include "message.h"
 
+#include "resent.h"
+
 static wl_exchange_t *exchange_new(wl_matcher_t *matcher, wl_proto_t proto,
                                    const wl_message_t *message, uint32_t id,
                                    wl_exchange_id_t *ex_id)
@@ -12,8 +14,24 @@ static wl_exchange_t *exchange_new(wl_matcher_t *matcher, wl_proto_t proto,
     wl_exchange_t *ex = wl_store_add(matcher->store, proto, ex_id);
 
     ex->stream = message->stream->number;
+    ex->direction = message->direction & 1;
     ex->id = id;
     return ex;
+}
+
+/* Segments of the message that were sent again. */
+static void count_resent(wl_matcher_t *matcher, const wl_message_t *message, bool is_request,
+                         wl_exchange_id_t ex_id)
+{
+    wl_half_t *half = &message->stream->half[message->direction];
+
+    if (!message->end_seq_known) {
+        wl_store_add_resent(matcher->store, ex_id, WL_RESENT_UNKNOWN);
+    } else if (is_request) {
+        wl_resent_request(matcher->store, half, ex_id, message->start_seq, message->end_seq);
+    } else {
+        wl_resent_answer(matcher->store, half, ex_id, message->start_seq, message->end_seq);
+    }
 }
 
 wl_exchange_t *wl_match_open(wl_matcher_t *matcher, wl_proto_t proto, const wl_message_t *message,
@@ -26,6 +44,7 @@ wl_exchange_t *wl_match_open(wl_matcher_t *matcher, wl_proto_t proto, const wl_m
     ex->request_frame = message->frame;
     ex->size = message->size;
     matcher->frame = message->frame;
+    count_resent(matcher, message, true, *ex_id);
     wl_store_log(matcher->store, message->frame, WL_EVENT_REQUEST, *ex_id);
     return ex;
 }
@@ -83,6 +102,7 @@ wl_exchange_t *wl_match_answer(wl_matcher_t *matcher, wl_proto_t proto, wl_key_t
     ex->answer_first_ns = message->first_ns;
     ex->answer_last_ns = message->last_ns;
     ex->answer_frame = message->frame;
+    count_resent(matcher, message, false, ex_id);
     wl_store_log(matcher->store, message->frame, WL_EVENT_ANSWER, ex_id);
     return ex;
 }

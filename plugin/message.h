@@ -18,7 +18,8 @@ typedef struct {
     uint32_t frame;     /* frame that completed the message */
     int64_t first_ns;   /* capture time of its first byte, WL_NO_TIME if unknown */
     int64_t last_ns;    /* capture time of the frame */
-    uint32_t end_seq;   /* TCP sequence number after its last byte; valid if end_seq_known */
+    uint32_t start_seq; /* TCP sequence number of its first byte; valid if end_seq_known */
+    uint32_t end_seq;   /* and after its last byte */
     bool end_seq_known;
     bool cut;      /* the snap length cut it */
     uint32_t size; /* bytes on the wire, header included */

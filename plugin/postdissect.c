@@ -19,19 +19,25 @@
 #include "framing.h"
 #include "read_messages.h"
 #include "read_span.h"
+#include "resent.h"
 #include "show.h"
+#include "tcp_path.h"
 
 static int proto_wirelat = -1;
 static dissector_handle_t handle;
-static int tap_health = -1;
+static int tap_health = -1, tap_stream = -1;
 
 static unsigned pref_pending_stream = 65536;
 static unsigned pref_pending_total = 4000000;
 static unsigned pref_long_poll_percent = 90;
+static wl_pref_bool_t pref_all_streams = false;
+static unsigned pref_jitter_gap_ms = 1000;
+static unsigned pref_stream_frames = 20000000;
 
 /* State of the open capture file; NULL outside of one. */
 static wl_matcher_t matcher;
 static wl_layout_t layout;
+static wl_paths_t *paths;
 static unsigned wanted_groups;
 static uint64_t forgotten; /* as noted so far */
 static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
@@ -58,7 +64,8 @@ static void file_opened(void)
     wanted_groups = 0;
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
-                        (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0);
+                        (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0) |
+                        (pref_all_streams ? WL_WANT_TRANSPORT : 0);
     }
     wl_framing_apply(matcher.health, wanted_groups & WL_WANT_MQTT, wanted_groups & WL_WANT_KAFKA);
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
@@ -67,6 +74,7 @@ static void file_opened(void)
     matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     matcher.streams = wl_streams_new(pref_pending_stream);
+    paths = wl_paths_new((int64_t)pref_jitter_gap_ms * 1000000, pref_stream_frames);
     matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
                                      &matcher);
 }
@@ -75,6 +83,8 @@ static void file_closed(void)
 {
     wl_pending_free(matcher.pending);
     wl_streams_free(matcher.streams);
+    wl_paths_free(paths);
+    paths = NULL;
     wl_kafka_state_free(matcher.kafka);
     wl_store_free(matcher.store);
     wl_health_free(matcher.health);
@@ -82,19 +92,22 @@ static void file_closed(void)
     wl_layout_clear(&layout);
 }
 
+static const char *end_name(packet_info *pinfo, const address *end, uint32_t port)
+{
+    return wmem_strdup_printf(pinfo->pool, end->type == AT_IPv6 ? "[%s]:%u" : "%s:%u",
+                              address_to_str(pinfo->pool, end), port);
+}
+
 static void name_broker(packet_info *pinfo, const wl_kafka_message_t *message)
 {
     wl_kafka_stream_t *stream = &message->message.stream->kafka;
-    const address *broker = message->is_request ? &pinfo->dst : &pinfo->src;
-    char *text, *name;
 
     if (stream->broker != WL_STRING_NONE) {
         return;
     }
-    text = address_to_str(pinfo->pool, broker);
-    name = wmem_strdup_printf(pinfo->pool, broker->type == AT_IPv6 ? "[%s]:%u" : "%s:%u", text,
-                              message->is_request ? pinfo->destport : pinfo->srcport);
-    stream->broker = wl_store_intern(matcher.store, name);
+    stream->broker = wl_store_intern(
+        matcher.store, message->is_request ? end_name(pinfo, &pinfo->dst, pinfo->destport)
+                                           : end_name(pinfo, &pinfo->src, pinfo->srcport));
 }
 
 static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
@@ -117,6 +130,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     }
     wl_layout_span(&layout, pinfo, pdu, message->size, &span);
     message->first_ns = span.first_ns;
+    message->start_seq = span.first_seq;
     message->end_seq = span.end_seq;
     message->end_seq_known = span.seq_known;
     if (span.seq_known) {
@@ -179,7 +193,8 @@ static void note_forgotten(uint32_t frame)
 {
     uint64_t dropped = wl_streams_dropped(matcher.streams) +
                        wl_store_counters(matcher.store)->strings_dropped +
-                       wl_store_counters(matcher.store)->exchanges_dropped;
+                       wl_store_counters(matcher.store)->exchanges_dropped +
+                       wl_paths_dropped(paths);
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));
@@ -227,6 +242,103 @@ static void note_order(wl_stream_t *stream, unsigned direction, const wl_segment
     }
 }
 
+/* By port also before a whole message is seen: its first segments must be remembered. */
+static bool is_ours(const outline_t *outline, const wl_segment_t *segment)
+{
+    if (wl_framing_expects(segment->source_port) ||
+        wl_framing_expects(segment->destination_port)) {
+        return true;
+    }
+    if (outline->has_pdu) {
+        /* Found by a heuristic or by another dissector: its ACKs must be seen from now on. */
+        wl_framing_expect(MIN(segment->source_port, segment->destination_port));
+    }
+    return outline->has_pdu;
+}
+
+/* Other traffic, but a stream may turn out to be ours after its handshake. */
+static void pass_by(packet_info *pinfo, wl_segment_t *segment)
+{
+    if (!(segment->flags & WL_TCP_SYN) || wl_read_stream(pinfo, &segment->stream)) {
+        wl_paths_pass(paths, segment);
+    }
+}
+
+static wl_stream_t *stream_of(packet_info *pinfo, const wl_segment_t *segment)
+{
+    wl_stream_t *stream = wl_streams_get(matcher.streams, segment);
+
+    if (stream->path == NULL) {
+        stream->path = wl_paths_add(paths, segment, end_name(pinfo, &pinfo->src, pinfo->srcport),
+                                    end_name(pinfo, &pinfo->dst, pinfo->destport));
+        for (unsigned i = 0; i < 2; i++) {
+            if (stream->path->half[i].min_rtt_ns != WL_NO_TIME) {
+                wl_store_add_path_rtt(matcher.store, stream->number, i, pinfo->num,
+                                      stream->path->half[i].min_rtt_ns);
+            }
+        }
+    }
+    return stream;
+}
+
+static void follow_path(wl_stream_t *stream, unsigned direction, const wl_segment_t *segment)
+{
+    wl_path_record_t record;
+
+    if (!wl_path_take(paths, stream->path, direction, segment, &record)) {
+        return;
+    }
+    if (record.new_min_rtt) {
+        /* Of the other direction's data, which this segment acknowledges. */
+        wl_store_add_path_rtt(matcher.store, stream->number, !direction, segment->frame,
+                              record.rtt_ns);
+    }
+    if ((record.flags & WL_PATH_RESENT) && segment->length > 0) {
+        wl_resent_segment(matcher.store, &stream->half[direction], segment->seq, segment->length);
+    }
+}
+
+/* A data segment of ours: where its bytes lie, and the messages that are complete with it. */
+static void read_payload(packet_info *pinfo, proto_tree *tree, const outline_t *outline,
+                         const wl_segment_t *segment, uint32_t payload_start, wl_stream_t *stream,
+                         unsigned direction)
+{
+    wl_half_t *half = &stream->half[direction];
+
+    wl_half_add_segment(matcher.streams, half, segment);
+    wl_layout_init(&layout);
+    layout.segment = segment;
+    layout.half = half;
+    layout.tcp_buffer = PNODE_FINFO(outline->tcp)->ds_tvb;
+    layout.payload_start = payload_start;
+    for (proto_node *node = tree->first_child; outline->has_parts && node != NULL;
+         node = node->next) {
+        wl_item_t item = wl_read_item(PNODE_FINFO(node));
+        if (item >= WL_ITEM_TCP_SEGMENTS && item <= WL_ITEM_TLS_SEGMENT) {
+            wl_layout_add(&layout, node);
+        }
+    }
+    wl_layout_remember_records(&layout, matcher.streams, half);
+    if (outline->has_pdu) {
+        match_pdus(pinfo, tree, segment, stream, direction);
+    }
+    note_forgotten(pinfo->num);
+}
+
+static void note_stream(packet_info *pinfo, wl_stream_t *stream)
+{
+    const wl_handshake_t *handshake = &stream->path->handshake;
+
+    if (!stream->carries && handshake->first_syn_ns == WL_NO_TIME &&
+        handshake->first_synack_ns == WL_NO_TIME) {
+        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_HANDSHAKE, 1);
+    }
+    stream->carries = true;
+    if (pinfo->fd->cap_len < pinfo->fd->pkt_len) {
+        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_SNAPLEN, 1);
+    }
+}
+
 static void first_pass(packet_info *pinfo, proto_tree *tree)
 {
     outline_t outline = outline_of(tree);
@@ -234,59 +346,33 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     uint32_t payload_start;
     wl_stream_t *stream;
     unsigned direction;
+    bool ours;
 
     if (outline.tcp == NULL || !pinfo->fd->has_ts ||
         !wl_read_segment(pinfo, outline.tcp, &segment, &payload_start)) {
         return;
     }
-    /* By port also before a whole message is seen: its first segments must be remembered. */
-    if (!wl_framing_expects(segment.source_port) &&
-        !wl_framing_expects(segment.destination_port)) {
-        if (!outline.has_pdu) {
-            return;
-        }
-        /* Found by a heuristic or by another dissector: its ACKs must be seen from now on. */
-        wl_framing_expect(MIN(segment.source_port, segment.destination_port));
+    ours = is_ours(&outline, &segment);
+    if (!ours && !pref_all_streams) {
+        pass_by(pinfo, &segment);
+        return;
     }
     if (!wl_read_stream(pinfo, &segment.stream)) {
         return;
     }
-    stream = wl_streams_find(matcher.streams, segment.stream);
-    if (stream == NULL) {
-        stream = wl_streams_get(matcher.streams, &segment);
-        if (!(segment.flags & WL_TCP_SYN)) {
-            wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_HANDSHAKE, 1);
-        }
-    }
-    if (pinfo->fd->cap_len < pinfo->fd->pkt_len) {
-        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_SNAPLEN, 1);
-    }
+    stream = stream_of(pinfo, &segment);
     direction = wl_stream_direction(stream, &segment);
     segment.header_hash = wl_read_header_hash(outline.tcp, payload_start);
-    note_order(stream, direction, &segment);
-    wl_match_ack(&matcher, stream, direction, &segment);
-    if (segment.length == 0) {
+    follow_path(stream, direction, &segment);
+    if (!ours) {
         return;
     }
-    wl_half_add_segment(matcher.streams, &stream->half[direction], &segment);
-
-    wl_layout_init(&layout);
-    layout.segment = &segment;
-    layout.half = &stream->half[direction];
-    layout.tcp_buffer = PNODE_FINFO(outline.tcp)->ds_tvb;
-    layout.payload_start = payload_start;
-    for (proto_node *node = tree->first_child; outline.has_parts && node != NULL;
-         node = node->next) {
-        wl_item_t item = wl_read_item(PNODE_FINFO(node));
-        if (item >= WL_ITEM_TCP_SEGMENTS && item <= WL_ITEM_TLS_SEGMENT) {
-            wl_layout_add(&layout, node);
-        }
+    note_stream(pinfo, stream);
+    note_order(stream, direction, &segment);
+    wl_match_ack(&matcher, stream, direction, &segment);
+    if (segment.length > 0) {
+        read_payload(pinfo, tree, &outline, &segment, payload_start, stream, direction);
     }
-    wl_layout_remember_records(&layout, matcher.streams, &stream->half[direction]);
-    if (outline.has_pdu) {
-        match_pdus(pinfo, tree, &segment, stream, direction);
-    }
-    note_forgotten(pinfo->num);
 }
 
 static void tap_findings(packet_info *pinfo)
@@ -296,6 +382,15 @@ static void tap_findings(packet_info *pinfo)
 
     for (uint32_t i = 0; i < count; i++) {
         tap_queue_packet(tap_health, pinfo, wmem_memdup(pinfo->pool, &found[i], sizeof found[i]));
+    }
+}
+
+static void tap_path(packet_info *pinfo)
+{
+    wl_path_record_t record;
+
+    if (have_tap_listener(tap_stream) && wl_paths_find(paths, pinfo->num, &record)) {
+        tap_queue_packet(tap_stream, pinfo, wmem_memdup(pinfo->pool, &record, sizeof record));
     }
 }
 
@@ -311,6 +406,7 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
         wl_show_event(shown[record->ex->proto], pinfo, tvb, tree, record);
     }
     tap_findings(pinfo);
+    tap_path(pinfo);
 }
 
 static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
@@ -347,8 +443,24 @@ struct pref_module *wl_postdissect_register(void)
         "A Kafka Fetch that took at least this share of the time the broker may hold it back, or "
         "whose answer is empty, counts as a long poll.",
         10, &pref_long_poll_percent);
+    prefs_register_bool_preference(
+        module, "all_streams", "Follow all TCP streams",
+        "The table wirelat,streams has every TCP stream of the capture, not only those of MQTT and "
+        "Kafka. Costs time and memory for each of their frames.",
+        &pref_all_streams);
+    prefs_register_uint_preference(
+        module, "jitter_gap", "Longest gap in jitter (milliseconds)",
+        "Gaps between packets of one direction that are this long or longer are pauses of the "
+        "sender and no part of its jitter. At most 4,000.",
+        10, &pref_jitter_gap_ms);
+    prefs_register_uint_preference(
+        module, "stream_frames", "Most frames in the table of streams",
+        "Frames of followed TCP streams that are remembered (24 bytes each); further ones are "
+        "missing in the table wirelat,streams.",
+        10, &pref_stream_frames);
     wl_framing_register(proto_wirelat, module);
     tap_health = register_tap("wirelat.health");
+    tap_stream = register_tap("wirelat.stream");
     register_init_routine(file_opened);
     register_cleanup_routine(file_closed);
     register_postdissector(handle);

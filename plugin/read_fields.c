@@ -106,6 +106,7 @@ bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_
     segment->seq = tvb_get_ntohl(tcp->ds_tvb, tcp->start + 4);
     segment->ack = tvb_get_ntohl(tcp->ds_tvb, tcp->start + 8);
     segment->flags = wl_tvb_get_uint8(tcp->ds_tvb, tcp->start + 13);
+    segment->window = tvb_get_ntohs(tcp->ds_tvb, tcp->start + 14);
     *payload_start =
         (uint32_t)tcp->start + (wl_tvb_get_uint8(tcp->ds_tvb, tcp->start + 12) >> 4) * 4u;
     segment->header_hash = 0;

@@ -68,6 +68,29 @@ static bool get_stream(const wl_record_t *record, wl_value_t *value)
     return wl_value_integer(record->ex->stream, value);
 }
 
+/* Of what an answer finishes; of a one-way request also where TCP acknowledges it. */
+#define ON_END (WL_ON(WL_EVENT_ANSWER) | WL_ON(WL_EVENT_ACK))
+
+static bool ends_exchange(const wl_record_t *record)
+{
+    return record->event == WL_EVENT_ANSWER || (record->ex->flags & WL_ONE_WAY);
+}
+
+static bool get_path_rtt(const wl_record_t *record, wl_value_t *value)
+{
+    const wl_exchange_t *ex = record->ex;
+
+    value->integer = wl_store_path_rtt(
+        record->store, ex, record->event == WL_EVENT_ANSWER ? ex->answer_frame : ex->ack_frame);
+    return ends_exchange(record) && value->integer != WL_NO_TIME;
+}
+
+static bool get_tcp_retransmissions(const wl_record_t *record, wl_value_t *value)
+{
+    value->integer = wl_store_resent(record->store, record->id);
+    return ends_exchange(record) && value->integer != WL_RESENT_UNKNOWN;
+}
+
 #define ANY_EVENT ((1u << WL_EVENT_COUNT) - 1)
 
 static const wl_field_t common_fields[] = {
@@ -85,6 +108,12 @@ static const wl_field_t common_fields[] = {
      get_ack_time,
      "From the first byte of the request to the first TCP ACK that covers its last byte; includes "
      "the receiver's delayed ACK"},
+    {"path_rtt", "Path round trip", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_END, false, get_path_rtt,
+     "Smallest TCP round trip so far of what the requester sends on this stream, from the capture "
+     "point to the peer and back: the network's share of the service time"},
+    {"tcp_retransmissions", "TCP retransmissions", FT_UINT32, BASE_DEC, NULL, ON_END, false,
+     get_tcp_retransmissions,
+     "TCP segments of the request and the answer that were sent again before the exchange ended"},
     {"response_in", "Answered in frame", FT_FRAMENUM, BASE_NONE,
      FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), ON_REQUEST, true, get_response_in,
      "Frame that completes the answer (known from the second pass on)"},

@@ -20,7 +20,7 @@ struct wl_streams {
 
 static void half_clear(wl_half_t *half)
 {
-    GArray *arrays[] = {half->segments, half->records, half->unacked};
+    GArray *arrays[] = {half->segments, half->records, half->unacked, half->requests, half->resent};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++) {
         if (arrays[i] != NULL) {
@@ -215,13 +215,13 @@ static bool seen_header(wl_sequence_t *sequence, const wl_segment_t *segment)
     return false;
 }
 
-static void gap_add(wl_sequence_t *sequence, uint32_t from, uint32_t to, bool missed)
+static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
 {
     if (sequence->gap_count == WL_GAPS_MAX) {
         memmove(sequence->gaps, sequence->gaps + 1, sizeof sequence->gaps[0] * (WL_GAPS_MAX - 1));
         sequence->gap_count--;
     }
-    sequence->gaps[sequence->gap_count++] = (wl_gap_t){from, to, missed};
+    sequence->gaps[sequence->gap_count++] = gap;
 }
 
 /* Takes [from, to) out of the gaps; how many bytes of it were in one. */
@@ -229,6 +229,7 @@ static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to, u
 {
     uint32_t filled = 0;
 
+    sequence->filled_since_ns = G_MAXINT64;
     for (unsigned i = 0; i < sequence->gap_count;) {
         wl_gap_t gap = sequence->gaps[i];
         uint32_t start = wl_seq_before(from, gap.from) ? gap.from : from;
@@ -239,15 +240,19 @@ static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to, u
             continue;
         }
         filled += end - start;
+        if (gap.missed || gap.since_ns < sequence->filled_since_ns) {
+            sequence->filled_since_ns = gap.missed ? WL_NO_TIME : gap.since_ns;
+        }
         *found += gap.missed ? end - start : 0;
         sequence->gaps[i] = sequence->gaps[--sequence->gap_count];
         if (gap.from != start) {
-            gap_add(sequence, gap.from, start, gap.missed);
+            gap_add(sequence, (wl_gap_t){gap.from, start, gap.since_ns, gap.missed});
         }
         if (gap.to != end) {
-            gap_add(sequence, end, gap.to, gap.missed);
+            gap_add(sequence, (wl_gap_t){end, gap.to, gap.since_ns, gap.missed});
         }
     }
+    sequence->filled = filled;
     return filled;
 }
 
@@ -269,7 +274,8 @@ wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment
         sequence->next_seq = segment->seq;
     }
     if (wl_seq_before(sequence->next_seq, segment->seq)) {
-        gap_add(sequence, sequence->next_seq, segment->seq, false);
+        gap_add(sequence,
+                (wl_gap_t){sequence->next_seq, segment->seq, segment->time_ns, false});
     } else if (wl_seq_before(segment->seq, sequence->next_seq)) {
         order = gaps_fill(sequence, segment->seq, end, found) > 0         ? WL_SEGMENT_FILLS
                 : wl_seq_before(sequence->next_seq, end) ? WL_SEGMENT_NEXT
@@ -297,7 +303,7 @@ uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
     }
     if (wl_seq_before(sequence->next_seq, ack)) {
         missed += ack - sequence->next_seq;
-        gap_add(sequence, sequence->next_seq, ack, true);
+        gap_add(sequence, (wl_gap_t){sequence->next_seq, ack, WL_NO_TIME, true});
         sequence->next_seq = ack;
     }
     return missed;

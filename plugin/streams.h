@@ -1,7 +1,8 @@
 /* streams.h
  * What is remembered of each TCP stream that carries one of the protocols: its two directions, the
  * segments a message in progress may have begun in, the bytes whose TCP ACK is awaited, and the
- * state of the protocol on it. Streams of other traffic have no entry. Knows nothing of epan.
+ * state of the protocol on it. Streams of other traffic have no entry, unless all are followed.
+ * Knows nothing of epan.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,6 +23,7 @@ typedef struct {
     uint32_t seq, ack;
     uint32_t length; /* payload bytes on the wire */
     uint16_t source_port, destination_port;
+    uint16_t window; /* as on the wire, not scaled */
     uint8_t flags; /* WL_TCP_* */
     uint64_t header_hash; /* of all bytes of the TCP header: tells a copy from one sent again */
     const uint8_t *source_address; /* any family; compared only when both ports are equal */
@@ -41,6 +43,7 @@ typedef struct {
 /* Bytes [from, to) of a direction that were skipped, and not captured so far. */
 typedef struct {
     uint32_t from, to;
+    int64_t since_ns; /* when it was skipped, WL_NO_TIME if unknown */
     bool missed; /* the other side has acknowledged them: it got what we did not */
 } wl_gap_t;
 
@@ -60,6 +63,10 @@ typedef struct {
     uint32_t next_seq; /* after the last byte seen or acknowledged */
     wl_gap_t gaps[WL_GAPS_MAX];
     unsigned gap_count;
+    /* Of the last segment that was WL_SEGMENT_FILLS: bytes that were in gaps, since when the oldest
+     * of these had been skipped (WL_NO_TIME: acknowledged, or unknown). */
+    uint32_t filled;
+    int64_t filled_since_ns;
     struct {
         uint64_t hash;
         int64_t time_ns;
@@ -73,6 +80,9 @@ typedef struct {
     GArray *records;  /* wl_piece_t: TLS records, likewise; NULL without TLS */
     GArray *unacked;  /* requests whose last byte no ACK has covered yet, in sequence order */
     unsigned unacked_head;
+    GArray *requests; /* the last messages that opened an exchange, in sequence order */
+    GArray *resent;   /* the last segments that were sent again */
+    unsigned requests_head, resent_head;
 } wl_half_t;
 
 /* MQTT state of a stream. */
@@ -102,6 +112,8 @@ typedef struct {
     uint8_t address[16]; /* source address of direction 0 */
     uint8_t address_length;
     wl_half_t half[2];
+    struct wl_path *path; /* see tcp_path.h, which owns it; NULL if not followed */
+    bool carries;         /* one of the protocols, not merely followed as any TCP stream */
     wl_mqtt_stream_t mqtt;
     wl_kafka_stream_t kafka;
 } wl_stream_t;
@@ -111,7 +123,7 @@ typedef struct wl_streams wl_streams_t;
 wl_streams_t *wl_streams_new(unsigned max_per_direction);
 void wl_streams_free(wl_streams_t *streams);
 
-/* The stream, or NULL if it carries none of the protocols so far. */
+/* The stream, or NULL if nothing is kept of it so far. */
 wl_stream_t *wl_streams_find(const wl_streams_t *streams, uint32_t number);
 /* The stream; a new one takes the segment's direction as direction 0. */
 wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment);

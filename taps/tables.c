@@ -59,6 +59,7 @@ struct wl_row {
     wl_summary_t *parts[WL_MAX_PARTS]; /* as far as the table has any */
     stat_tap_table_item_type *extras;
     void *data;
+    void (*free_data)(void *data);
 };
 
 struct wl_table {
@@ -101,7 +102,9 @@ static void row_free(gpointer pointer)
         wl_summary_free(row->parts[i]);
     }
     g_free(row->extras);
-    g_free(row->data);
+    if (row->data != NULL) {
+        row->free_data(row->data);
+    }
     g_free(row->key);
     g_free(row);
 }
@@ -368,30 +371,46 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
     write_cells(table, row);
 }
 
+/* Only that cell: a row that changes with every packet has many. */
+static void write_extra(wl_table_t *table, const wl_row_t *row, unsigned extra)
+{
+    stat_tap_table_item_type *cells = g_ptr_array_index(table->slots, row->slot);
+    unsigned before = table->keys + (table->def->without_latency ? 0 : LATENCY_COLUMNS) +
+                      3 * table->parts;
+
+    cells[before + extra] = row->extras[extra];
+}
+
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value)
 {
     row->extras[extra].value.uint_value = value;
-    write_cells(table, row);
+    write_extra(table, row, extra);
 }
 
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value)
 {
     row->extras[extra].value.float_value = value;
-    write_cells(table, row);
+    write_extra(table, row, extra);
 }
 
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value)
 {
     row->extras[extra].value.string_value = cell_text(table, value);
-    write_cells(table, row);
+    write_extra(table, row, extra);
+}
+
+void *wl_table_row_data_full(wl_row_t *row, size_t size, void (*free_data)(void *data))
+{
+    if (row->data == NULL) {
+        row->data = g_malloc0(size);
+        row->free_data = free_data != NULL ? free_data : g_free;
+    }
+    return row->data;
 }
 
 void *wl_table_row_data(wl_row_t *row, size_t size)
 {
-    if (row->data == NULL) {
-        row->data = g_malloc0(size);
-    }
-    return row->data;
+    return wl_table_row_data_full(row, size, NULL);
 }
 
 /* Wireshark's callbacks. */
@@ -546,4 +565,5 @@ void wl_tables_register(void)
     wl_kafka_tables_register();
     wl_srt_tables_register();
     wl_health_table_register();
+    wl_streams_table_register();
 }

@@ -86,14 +86,17 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value);
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value);
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value);
-/* State of a table's own per row, zeroed at first: freed with the row. */
+/* State of a table's own per row, zeroed at first: freed with the row, by `free_data` (NULL: by
+ * g_free). */
 void *wl_table_row_data(wl_row_t *row, size_t size);
+void *wl_table_row_data_full(wl_row_t *row, size_t size, void (*free_data)(void *data));
 
 /* The tables themselves, one file each. */
 void wl_mqtt_tables_register(void);
 void wl_kafka_tables_register(void);
 void wl_srt_tables_register(void);
 void wl_health_table_register(void);
+void wl_streams_table_register(void);
 
 /* Answers later than this count as late; a preference. Nanoseconds. */
 int64_t wl_tables_late_after(void);

@@ -1,0 +1,192 @@
+/* streams_table.c
+ * The table "wirelat,streams": one row per direction of each TCP stream, with what its segments
+ * show of the path.
+ *
+ * A frame belongs to its sender's row, but its ACK is news of the other one: a round trip is that
+ * of the data, whoever acknowledges it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tables.h"
+
+#include "../plugin/compat.h"
+#include "../plugin/tcp_path.h"
+#include "summary.h"
+
+enum {
+    SYN_TIME, ACK_TIME, LAST_SYN_TIME, LAST_ACK_TIME,
+    RTTS, RTT_MIN, RTT_MEAN, RTT_P50, RTT_P95, RTT_P99, RTT_MAX,
+    RESENT, OUT_OF_ORDER, DUPLICATE_ACKS, ZERO_WINDOWS, RESETS,
+    BYTES, GOODPUT, JITTER
+};
+
+static const wl_extra_t extras[] = {
+    [SYN_TIME] = {"SYN to SYN,ACK (ms)", WL_EXTRA_REAL, 0, 3},
+    [ACK_TIME] = {"SYN,ACK to ACK (ms)", WL_EXTRA_REAL, 0, 3},
+    [LAST_SYN_TIME] = {"Last SYN to SYN,ACK (ms)", WL_EXTRA_REAL, 0, 3},
+    [LAST_ACK_TIME] = {"Last SYN,ACK to ACK (ms)", WL_EXTRA_REAL, 0, 3},
+    [RTTS] = {"RTTs", WL_EXTRA_UINT, 8, 0},
+    [RTT_MIN] = {"RTT min (ms)", WL_EXTRA_REAL, 0, 3},
+    [RTT_MEAN] = {"RTT mean (ms)", WL_EXTRA_REAL, 0, 3},
+    [RTT_P50] = {"RTT p50 (ms)", WL_EXTRA_REAL, 0, 3},
+    [RTT_P95] = {"RTT p95 (ms)", WL_EXTRA_REAL, 0, 3},
+    [RTT_P99] = {"RTT p99 (ms)", WL_EXTRA_REAL, 0, 3},
+    [RTT_MAX] = {"RTT max (ms)", WL_EXTRA_REAL, 0, 3},
+    [RESENT] = {"Retransmissions", WL_EXTRA_UINT, 0, 0},
+    [OUT_OF_ORDER] = {"Out of order", WL_EXTRA_UINT, 0, 0},
+    [DUPLICATE_ACKS] = {"Duplicate ACKs", WL_EXTRA_UINT, 0, 0},
+    [ZERO_WINDOWS] = {"Zero windows", WL_EXTRA_UINT, 0, 0},
+    [RESETS] = {"Resets", WL_EXTRA_UINT, 0, 0},
+    /* A cell holds 32 bits: a real number counts beyond 4 GB. */
+    [BYTES] = {"Bytes", WL_EXTRA_REAL, 12, 0},
+    [GOODPUT] = {"Goodput (Mbit/s)", WL_EXTRA_REAL, 0, 3},
+    [JITTER] = {"Jitter (ms)", WL_EXTRA_REAL, 0, 3},
+};
+
+/* Columns that only count frames with a flag. */
+static const struct {
+    unsigned flag, extra;
+} counted[] = {
+    {WL_PATH_RESENT, RESENT},
+    {WL_PATH_OUT_OF_ORDER, OUT_OF_ORDER},
+    {WL_PATH_DUPLICATE_ACK, DUPLICATE_ACKS},
+    {WL_PATH_ZERO_WINDOW, ZERO_WINDOWS},
+    {WL_PATH_RESET, RESETS},
+};
+
+typedef struct {
+    bool handshake_done;
+    uint32_t counts[G_N_ELEMENTS(counted)];
+    wl_summary_t *rtt;
+    uint64_t bytes;
+    int64_t first_ns, last_ns; /* of the data: its first segment, its last or that one's ACK */
+    double jitter_sum_ns;
+    uint64_t jitters;
+} state_t;
+
+static void state_free(void *data)
+{
+    wl_summary_free(((state_t *)data)->rtt);
+    g_free(data);
+}
+
+static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direction,
+                        state_t **state)
+{
+    wl_row_key_t key = {.text = {key.buffer, path->end[direction], path->end[!direction]},
+                        .rank = path->stream * 2 + direction};
+    wl_row_t *row;
+
+    g_snprintf(key.buffer, sizeof key.buffer, "%u", path->stream);
+    row = wl_table_row(table, &key);
+    *state = wl_table_row_data_full(row, sizeof(state_t), state_free);
+    if ((*state)->rtt == NULL) {
+        (*state)->rtt = wl_summary_new();
+    }
+    return row;
+}
+
+static void set_ms(wl_table_t *table, wl_row_t *row, unsigned extra, int64_t ns)
+{
+    wl_table_set_real(table, row, extra, ns == WL_NO_TIME ? 0 : (double)ns / 1e6);
+}
+
+static void take_handshake(wl_table_t *table, wl_row_t *row, state_t *state,
+                           const wl_handshake_t *shake)
+{
+    if (state->handshake_done) {
+        return;
+    }
+    state->handshake_done = shake->ack_ns != WL_NO_TIME;
+    set_ms(table, row, SYN_TIME, wl_span_ns(shake->first_syn_ns, shake->first_synack_ns));
+    set_ms(table, row, ACK_TIME, wl_span_ns(shake->first_synack_ns, shake->ack_ns));
+    set_ms(table, row, LAST_SYN_TIME, wl_span_ns(shake->synack_syn_ns, shake->last_synack_ns));
+    set_ms(table, row, LAST_ACK_TIME, wl_span_ns(shake->last_synack_ns, shake->ack_ns));
+}
+
+static void take_rtt(wl_table_t *table, wl_row_t *row, state_t *state, int64_t rtt_ns)
+{
+    const wl_summary_t *rtt = state->rtt;
+
+    wl_summary_add(state->rtt, rtt_ns);
+    wl_table_set_uint(table, row, RTTS, (uint32_t)wl_summary_count(rtt));
+    set_ms(table, row, RTT_MIN, wl_summary_min(rtt));
+    wl_table_set_real(table, row, RTT_MEAN, wl_summary_mean_ns(rtt) / 1e6);
+    set_ms(table, row, RTT_P50, wl_summary_percentile(rtt, WL_P50));
+    set_ms(table, row, RTT_P95, wl_summary_percentile(rtt, WL_P95));
+    set_ms(table, row, RTT_P99, wl_summary_percentile(rtt, WL_P99));
+    set_ms(table, row, RTT_MAX, wl_summary_max(rtt));
+}
+
+/* Data, or its ACK, at this time. */
+static void take_goodput(wl_table_t *table, wl_row_t *row, state_t *state, int64_t time_ns)
+{
+    state->last_ns = MAX(state->last_ns, time_ns);
+    if (state->last_ns > state->first_ns) {
+        wl_table_set_real(table, row, GOODPUT,
+                          (double)state->bytes * 8e3 /
+                              (double)(state->last_ns - state->first_ns));
+    }
+}
+
+static void take_sender(wl_table_t *table, wl_row_t *row, state_t *state,
+                        const wl_path_record_t *record, int64_t time_ns)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(counted); i++) {
+        if (record->flags & counted[i].flag) {
+            wl_table_set_uint(table, row, counted[i].extra, ++state->counts[i]);
+        }
+    }
+    if (record->bytes > 0) {
+        if (state->bytes == 0) {
+            state->first_ns = state->last_ns = time_ns;
+        }
+        state->bytes += record->bytes;
+        wl_table_set_real(table, row, BYTES, (double)state->bytes);
+        take_goodput(table, row, state, time_ns);
+    }
+    if (record->jitter_ns != WL_NO_TIME) {
+        state->jitter_sum_ns += (double)record->jitter_ns;
+        state->jitters++;
+        wl_table_set_real(table, row, JITTER, state->jitter_sum_ns / (double)state->jitters / 1e6);
+    }
+}
+
+static void take(wl_table_t *table, const void *data, packet_info *pinfo)
+{
+    const wl_path_record_t *record = data;
+    int64_t time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
+    state_t *state;
+    wl_row_t *row = row_of(table, record->path, record->direction, &state);
+
+    take_handshake(table, row, state, &record->path->handshake);
+    take_sender(table, row, state, record, time_ns);
+    if (!(record->flags & (WL_PATH_ACKS | WL_PATH_SAMPLE))) {
+        return;
+    }
+    row = row_of(table, record->path, !record->direction, &state);
+    take_handshake(table, row, state, &record->path->handshake);
+    if (record->flags & WL_PATH_SAMPLE) {
+        take_rtt(table, row, state, record->rtt_ns);
+    }
+    if ((record->flags & WL_PATH_ACKS) && state->bytes > 0) {
+        take_goodput(table, row, state, time_ns);
+    }
+}
+
+void wl_streams_table_register(void)
+{
+    static const wl_table_def_t def = {
+        .title = "TCP Streams",
+        .cli = "wirelat,streams",
+        .tap = "wirelat.stream",
+        .keys = {"Stream", "From", "To"},
+        .key_widths = {6, 21, 21},
+        .extras = extras,
+        .extra_count = G_N_ELEMENTS(extras),
+        .without_latency = true,
+        .take = take,
+    };
+
+    wl_table_register(&def);
+}
