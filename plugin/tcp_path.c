@@ -57,8 +57,13 @@ static void handshake_clear(wl_handshake_t *handshake)
 
 static void handshake_syn(wl_handshake_t *handshake, const wl_segment_t *segment)
 {
-    if (handshake->first_syn_ns == WL_NO_TIME || handshake->syn_seq != segment->seq) {
+    bool known = handshake->first_syn_ns != WL_NO_TIME ||
+                 handshake->first_synack_ns != WL_NO_TIME; /* captured in the wrong order */
+
+    if (!known || handshake->syn_seq != segment->seq) {
         handshake_clear(handshake);
+    }
+    if (handshake->first_syn_ns == WL_NO_TIME) {
         handshake->first_syn_ns = segment->time_ns;
         handshake->syn_seq = segment->seq;
         handshake->opener_port = segment->source_port;
@@ -75,6 +80,7 @@ static void handshake_synack(wl_handshake_t *handshake, const wl_segment_t *segm
     if (handshake->first_synack_ns == WL_NO_TIME) {
         handshake->first_synack_ns = segment->time_ns;
         handshake->synack_seq = segment->seq;
+        handshake->syn_seq = segment->ack - 1;
         handshake->opener_port = segment->destination_port;
         handshake->other_port = segment->source_port;
     } else if (handshake->synack_seq != segment->seq) {
@@ -84,11 +90,12 @@ static void handshake_synack(wl_handshake_t *handshake, const wl_segment_t *segm
     handshake->synack_syn_ns = handshake->last_syn_ns;
 }
 
-/* An ACK of more than the SYN,ACK is a later one: the third step was not captured. */
-static void handshake_take(wl_handshake_t *handshake, const wl_segment_t *segment)
+/* Whether it is a step of the handshake. An ACK of more than the SYN,ACK is a later one: the third
+ * step was not captured. */
+static bool handshake_take(wl_handshake_t *handshake, const wl_segment_t *segment)
 {
     if (handshake->ack_ns != WL_NO_TIME || (segment->flags & WL_TCP_RST)) {
-        return;
+        return false;
     }
     if (segment->flags & WL_TCP_SYN) {
         if (segment->flags & WL_TCP_ACK) {
@@ -96,11 +103,15 @@ static void handshake_take(wl_handshake_t *handshake, const wl_segment_t *segmen
         } else {
             handshake_syn(handshake, segment);
         }
-    } else if ((segment->flags & WL_TCP_ACK) && handshake->first_synack_ns != WL_NO_TIME &&
+        return true;
+    }
+    if ((segment->flags & WL_TCP_ACK) && handshake->first_synack_ns != WL_NO_TIME &&
                segment->source_port == handshake->opener_port &&
                segment->ack == handshake->synack_seq + 1) {
         handshake->ack_ns = segment->time_ns;
+        return true;
     }
+    return false;
 }
 
 static void path_free(gpointer pointer)
@@ -443,7 +454,9 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
     } else if (!take_data(paths, path, half, segment, record)) {
         return false;
     }
-    handshake_take(&path->handshake, segment);
+    if (handshake_take(&path->handshake, segment)) {
+        record->flags |= WL_PATH_HANDSHAKE;
+    }
     take_ack(half, other, segment, record);
     take_gap(paths, half, segment->time_ns, record);
     if (segment->flags & WL_TCP_RST) {

@@ -38,7 +38,8 @@ enum {
     WL_PATH_RESET = 1u << 4,
     WL_PATH_ACKS = 1u << 5,   /* acknowledges new payload of the other direction */
     WL_PATH_SAMPLE = 1u << 6, /* has an RTT of the other direction's data */
-    WL_PATH_PROBE = 1u << 7   /* keep-alive or zero-window probe: its byte is no data */
+    WL_PATH_PROBE = 1u << 7,  /* keep-alive or zero-window probe: its byte is no data */
+    WL_PATH_HANDSHAKE = 1u << 8 /* a step of the stream's handshake */
 };
 
 typedef struct {

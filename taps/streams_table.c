@@ -86,9 +86,10 @@ static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direc
     return row;
 }
 
+/* Unknown, and what frames in the wrong order make negative, is 0. */
 static void set_ms(wl_table_t *table, wl_row_t *row, unsigned extra, int64_t ns)
 {
-    wl_table_set_real(table, row, extra, ns == WL_NO_TIME ? 0 : (double)ns / 1e6);
+    wl_table_set_real(table, row, extra, ns < 0 ? 0 : (double)ns / 1e6);
 }
 
 static void take_handshake(wl_table_t *table, wl_row_t *row, state_t *state,
@@ -161,7 +162,7 @@ static void take(wl_table_t *table, const void *data, packet_info *pinfo)
 
     take_handshake(table, row, state, &record->path->handshake);
     take_sender(table, row, state, record, time_ns);
-    if (!(record->flags & (WL_PATH_ACKS | WL_PATH_SAMPLE))) {
+    if (!(record->flags & (WL_PATH_ACKS | WL_PATH_SAMPLE | WL_PATH_HANDSHAKE))) {
         return;
     }
     row = row_of(table, record->path, !record->direction, &state);

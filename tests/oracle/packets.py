@@ -11,7 +11,7 @@ import collections
 import struct
 
 Segment = collections.namedtuple(
-    "Segment", "frame time source target seq ack flags length payload")
+    "Segment", "frame time source target seq ack flags length payload window")
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 TCP = 6
 
@@ -138,11 +138,12 @@ def segments(path):
             if found is None:
                 continue
             source, target, start, length = found
-            sport, dport, seq, ack, head, flags = struct.unpack_from(">HHIIBB", packet, start)
+            sport, dport, seq, ack, head, flags, window = struct.unpack_from(
+                ">HHIIBBH", packet, start)
         except (KeyError, IndexError, struct.error):
             continue
         header = (head >> 4) * 4
         length = max(length - header, 0)
         payload = packet[start + header:start + header + length]
         yield Segment(number, time, (source, sport), (target, dport), seq, ack, flags, length,
-                      payload)
+                      payload, window)
