@@ -287,6 +287,14 @@ wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment
     return order;
 }
 
+void wl_sequence_skip(wl_sequence_t *sequence, uint32_t seq, int64_t time_ns)
+{
+    if (sequence->started && wl_seq_before(sequence->next_seq, seq)) {
+        gap_add(sequence, (wl_gap_t){sequence->next_seq, seq, time_ns, false});
+        sequence->next_seq = seq;
+    }
+}
+
 uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
 {
     uint32_t missed = 0;

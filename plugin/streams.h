@@ -144,6 +144,8 @@ void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame)
 /* Takes a segment into the direction's sequence: what it is, if it has data. *found: bytes it brings
  * that were counted as missing. */
 wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment, uint32_t *found);
+/* The sender goes on at seq, as a segment without data says: what lies before it was skipped. */
+void wl_sequence_skip(wl_sequence_t *sequence, uint32_t seq, int64_t time_ns);
 /* The other side acknowledges up to ack: how many bytes below it were never captured, and not
  * returned before. 0 while nothing is known of the direction. */
 uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack);

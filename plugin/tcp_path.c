@@ -366,6 +366,12 @@ static bool take_data(wl_paths_t *paths, wl_path_t *path, wl_path_half_t *half,
     uint32_t found, next_seq = half->sequence.next_seq, end = segment->seq + length;
     int64_t since_ns;
 
+    if (length == 0 && !(segment->flags & WL_TCP_RST)) {
+        /* Often long before the next data: without it, what was lost would seem to be merely late
+         * when it comes again. */
+        wl_sequence_skip(&half->sequence, segment->seq, segment->time_ns);
+        return true;
+    }
     switch (wl_sequence_take(&half->sequence, segment, &found)) {
     case WL_SEGMENT_TWICE:
         return false;
@@ -376,7 +382,8 @@ static bool take_data(wl_paths_t *paths, wl_path_t *path, wl_path_half_t *half,
         }
         break;
     case WL_SEGMENT_FILLS:
-        record->bytes = MIN(half->sequence.filled, segment->length);
+        record->bytes = MIN(half->sequence.filled + new_bytes(segment, started, next_seq),
+                            segment->length);
         since_ns = half->sequence.filled_since_ns;
         record->flags |= since_ns != WL_NO_TIME && segment->time_ns - since_ns < path_rtt(path)
                              ? WL_PATH_OUT_OF_ORDER

@@ -143,6 +143,9 @@ class Stream:
 
     def data(self, half, s, start, end):
         if start == end:
+            if half.top is not None and start > half.top and not s.flags & RST:
+                half.jumps.append((half.top, start, s.time))
+                half.top = start
             return
         if half.top is None:
             half.top = start

@@ -156,6 +156,10 @@ static void test_lost_before_the_capture_or_out_of_order(void **state)
     say(&talk, 0, 200, WL_TCP_ACK, 301, 100, 1);
     assert_int_equal(say(&talk, 0, 225, WL_TCP_ACK, 201, 100, 1), WL_PATH_RESENT);
     assert_int_equal(talk.record.bytes, 100);
+    /* Lost, as a pure ACK tells; the data after it comes much later. */
+    say(&talk, 0, 300, WL_TCP_ACK, 501, 0, 1);
+    say(&talk, 0, 399, WL_TCP_ACK, 501, 100, 1);
+    assert_int_equal(say(&talk, 0, 400, WL_TCP_ACK, 401, 100, 1), WL_PATH_RESENT);
     wl_paths_free(talk.paths);
 }
 
