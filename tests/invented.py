@@ -187,17 +187,19 @@ class Segment:
         self.ack = 0
 
 
-def segments(dice, writes, begin, trouble):
+def segments(dice, writes, begin, trouble, styles):
     """The segments of a conversation as the network shows them at the capture point."""
     clock, sent, found = begin, [0, 0], []
     for side, data in writes:
         clock += dice.choice((20_000, MS, 7 * MS, 40 * MS)) + dice.randrange(10_000)
-        style, at = dice.choice(("bytes", "small", "full", "full", "full", "any")), 0
+        style, at = dice.choice(styles), 0
         if style == "bytes" and len(data) > 400:
             style = "any"
         while at < len(data):
             size = {"bytes": 1, "small": dice.randrange(1, 40), "full": 1460,
-                    "any": dice.randrange(1, 1460)}[style] if dice.random() < 0.9 else 1
+                    "any": dice.randrange(1, 1460)}[style]
+            if style == "any" and dice.random() < 0.1:
+                size = 1
             piece = Segment(clock, side, sent[side] + at, data[at:at + size])
             at += len(piece.data)
             clock += dice.choice((1_000, 12_000, 12_000, 2 * MS))
@@ -280,9 +282,12 @@ def framed(segment, ends, isn, place):
     return bytes(12) + b"\x08\x00" + ip + tcp + segment.data
 
 
-def write(path, seed, conversations=8, trouble=0.03, strange=0.06):
+STYLES = ("bytes", "small", "full", "full", "full", "any")
+
+
+def write(path, seed, conversations=8, trouble=0.03, strange=0.06, styles=STYLES):
     """A capture of MQTT and Kafka conversations side by side. trouble: share of the segments that
-    something happens to; strange: share of the exchanges that break the rules."""
+    something happens to; strange: share of the exchanges that break the rules; styles: how to cut."""
     dice = random.Random(seed)
     records = []
     for number in range(conversations):
@@ -292,7 +297,7 @@ def write(path, seed, conversations=8, trouble=0.03, strange=0.06):
         ends = ((bytes([10, 0, 0, 1 + number % 3]), 40000 + number), (b"\x0a\0\1\1", talk.port))
         isn = [dice.choice((0, 2**32 - 1 - dice.randrange(3000), dice.randrange(2**32)))
                for _ in (0, 1)]
-        found, sent = segments(dice, script(dice, talk, strange), begin, trouble)
+        found, sent = segments(dice, script(dice, talk, strange), begin, trouble, styles)
         everything = acknowledged(dice, found, begin, sent)
         place = [0, 0]
         for segment in everything:
