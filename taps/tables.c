@@ -165,8 +165,7 @@ static unsigned first_part(const wl_table_t *table)
 
 static void write_part(const wl_table_t *table, const wl_row_t *row, unsigned part)
 {
-    stat_tap_table_item_type *cell =
-        cells_of(table, row) + first_part(table) + part * PART_COLUMNS;
+    stat_tap_table_item_type *cell = cells_of(table, row) + first_part(table) + part * PART_COLUMNS;
 
     set_ms(cell++, wl_summary_mean_ns(row->parts[part]));
     set_ms(cell++, (double)wl_summary_percentile(row->parts[part], WL_P95));
@@ -462,9 +461,8 @@ static void table_init(stat_tap_table_ui *ui)
     }
 }
 
-static tap_packet_status table_packet(void *data, packet_info *pinfo,
-                                      epan_dissect_t *edt _U_, const void *record,
-                                      tap_flags_t flags _U_)
+static tap_packet_status table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_,
+                                      const void *record, tap_flags_t flags _U_)
 {
     wl_table_t *table = (wl_table_t *)((stat_data_t *)data)->stat_tap_data;
 
@@ -523,10 +521,9 @@ static void add_column(wl_table_t *table, stat_tap_table_item_enum type, const c
     column->type = type;
     column->align = left ? TAP_ALIGN_LEFT : TAP_ALIGN_RIGHT;
     column->column_name = g_strdup_printf("%*s", left ? -width : width, header);
-    column->field_format = left ? g_strdup_printf("%%-%ds", width)
-                           : type == TABLE_ITEM_FLOAT
-                               ? g_strdup_printf("%%%d.%df", width, decimals)
-                               : g_strdup_printf("%%%du", width);
+    column->field_format = left                       ? g_strdup_printf("%%-%ds", width)
+                           : type == TABLE_ITEM_FLOAT ? g_strdup_printf("%%%d.%df", width, decimals)
+                                                      : g_strdup_printf("%%%du", width);
 }
 
 static void add_columns(wl_table_t *table, const wl_table_def_t *def)
@@ -543,8 +540,7 @@ static void add_columns(wl_table_t *table, const wl_table_def_t *def)
     }
     for (; table->parts < WL_MAX_PARTS && def->parts[table->parts] != NULL; table->parts++) {
         for (unsigned i = 0; i < G_N_ELEMENTS(part_columns); i++) {
-            char *header =
-                g_strdup_printf("%s %s (ms)", def->parts[table->parts], part_columns[i]);
+            char *header = g_strdup_printf("%s %s (ms)", def->parts[table->parts], part_columns[i]);
             add_column(table, TABLE_ITEM_FLOAT, header, 0, 3);
             g_free(header);
         }

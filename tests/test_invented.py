@@ -160,7 +160,7 @@ def made_up(event, old, truth):
 @pytest.mark.parametrize("which, least", [(first_frames, 0.6), (some_frames, 0.6)])
 def test_missing_frames_make_nothing_up(tmp_path, seed, which, least):
     whole, part = tmp_path / "whole.pcap", tmp_path / "part.pcap"
-    invented.write(whole, f"missing {seed}", trouble=0, strange=0, styles=("full",))
+    invented.write(whole, f"missing {seed}", trouble=0, orderly=True)
     old = without(whole, part, which(whole, random.Random(seed)))
     truth, expected = collections.defaultdict(list), read(whole)
     for event in expected:
