@@ -19,6 +19,7 @@
 #include <epan/prefs.h>
 
 #include "frame_rules.h"
+#include "read_fields.h"
 
 typedef struct {
     bool in_step; /* next_seq is where a message begins */
@@ -77,8 +78,9 @@ static framed_t framed[] = {
      .enabled = true},
 };
 
-static int proto_tcp;
+static int proto_tcp, proto_tls, proto_websocket;
 static int hf_skipped = -1;
+static const wl_streams_t *known_streams;
 static wl_health_t *noted;
 static uint32_t settled_frame, settled_port; /* of the last Kafka frame */
 static uint8_t expected_ports[65536 / 8];    /* a bit each */
@@ -108,12 +110,22 @@ static bool tcp_position(packet_info *pinfo, const void *data, uint32_t *seq)
 {
     wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers);
 
-    if (data == NULL || layer == NULL ||
-        GPOINTER_TO_INT(wmem_list_frame_data(layer)) != proto_tcp) {
+    if (data == NULL) {
         return false;
     }
-    *seq = ((const struct tcpinfo *)data)->seq;
-    return true;
+    /* Above TCP may already stand what an earlier message of this frame contained. */
+    for (; layer != NULL; layer = wmem_list_frame_prev(layer)) {
+        int id = GPOINTER_TO_INT(wmem_list_frame_data(layer));
+
+        if (id == proto_tls || id == proto_websocket) {
+            return false;
+        }
+        if (id == proto_tcp) {
+            *seq = ((const struct tcpinfo *)data)->seq;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void *skip_key(const packet_info *pinfo, uint32_t seq)
@@ -139,6 +151,20 @@ static void record_skip(const packet_info *pinfo, uint32_t seq, uint32_t skip)
     }
     wmem_map_insert(skips, skip_key(pinfo, seq), GUINT_TO_POINTER(skip));
     wl_health_note(noted, pinfo->num, WL_HEALTH_SKIPPED, (int32_t)skip);
+}
+
+/* The direction's first bytes, and the capture has the handshake: a message begins there, however
+ * little of it came. */
+static bool begins_stream(packet_info *pinfo, const half_t *half)
+{
+    const wl_stream_t *stream;
+    uint32_t number;
+
+    if (half->in_step || half->lost || !wl_read_stream(pinfo, &number)) {
+        return false;
+    }
+    stream = wl_streams_find(known_streams, number);
+    return stream != NULL && stream->from_syn;
 }
 
 /* How many bytes to pass over until a message begins; all of them when none does. */
@@ -244,8 +270,10 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
                                    state->first_id, state->last_id};
 
     if (over_tcp) {
-        skip = first_pass ? find_start(framed, half, pinfo->num, bytes, available, seq, &context)
-                          : recorded_skip(pinfo, seq);
+        skip = !first_pass                  ? recorded_skip(pinfo, seq)
+               : begins_stream(pinfo, half) ? 0
+                                            : find_start(framed, half, pinfo->num, bytes, available,
+                                                         seq, &context);
     }
     if (skip > 0) {
         proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, 0, (int)skip, skip);
@@ -402,8 +430,9 @@ uint32_t wl_framing_server_port(const packet_info *pinfo)
     return MIN(pinfo->srcport, pinfo->destport);
 }
 
-void wl_framing_apply(wl_health_t *health, bool mqtt, bool kafka)
+void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka)
 {
+    known_streams = streams;
     noted = health;
     memset(expected_ports, 0, sizeof expected_ports);
     settled_frame = 0;
@@ -472,6 +501,8 @@ void wl_framing_register(int proto_wirelat, struct pref_module *module)
 void wl_framing_handoff(void)
 {
     proto_tcp = proto_get_id_by_filter_name("tcp");
+    proto_tls = proto_get_id_by_filter_name("tls");
+    proto_websocket = proto_get_id_by_filter_name("websocket");
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];
 

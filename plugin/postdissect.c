@@ -60,7 +60,9 @@ static void file_opened(void)
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
                         (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0);
     }
-    wl_framing_apply(matcher.health, wanted_groups & WL_WANT_MQTT, wanted_groups & WL_WANT_KAFKA);
+    matcher.streams = wl_streams_new(pref_pending_stream);
+    wl_framing_apply(matcher.health, matcher.streams, wanted_groups & WL_WANT_MQTT,
+                     wanted_groups & WL_WANT_KAFKA);
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
     set_postdissector_wanted_hfids(
         handle, wanted_groups == 0
@@ -68,7 +70,6 @@ static void file_opened(void)
                     : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
     matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
-    matcher.streams = wl_streams_new(pref_pending_stream);
     matcher.pending =
         wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted, &matcher);
 }

@@ -78,6 +78,7 @@ wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment)
     }
     stream = g_new0(wl_stream_t, 1);
     stream->number = segment->stream;
+    stream->from_syn = (segment->flags & WL_TCP_SYN) != 0;
     stream->port[0] = segment->source_port;
     stream->port[1] = segment->destination_port;
     stream->address_length = MIN(segment->address_length, sizeof stream->address);

@@ -98,6 +98,7 @@ typedef struct {
 
 typedef struct {
     uint32_t number; /* tcp.stream */
+    bool from_syn;   /* its first segment was a SYN: nothing before it is missing */
     uint16_t port[2];
     uint8_t address[16]; /* source address of direction 0 */
     uint8_t address_length;

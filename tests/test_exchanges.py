@@ -42,9 +42,9 @@ def read(capture):
 
 
 def said(capture, *options, reassemble=True):
-    """The plugin's events in the oracle's terms."""
+    """The plugin's events in the oracle's terms. Options given win over these."""
     events = []
-    options = (*options, *PORTS, *(harness.REASSEMBLE if reassemble else ()))
+    options = (*PORTS, *(harness.REASSEMBLE if reassemble else ()), *options)
     for event in harness.events(capture, *options):
         protocol = event["protocol"]
         found = {"protocol": protocol, "frame": event["frame"], "what": "request",
