@@ -155,6 +155,9 @@ static void read_request(wl_matcher_t *matcher, const wl_kafka_message_t *messag
         message->message.first_ns != WL_NO_TIME) {
         wl_kafka_join(matcher->kafka, group, member, message->message.first_ns);
     }
+    if (message->api == WL_KAFKA_LEAVE_GROUP) {
+        wl_kafka_joined(matcher->kafka, group, member);
+    }
     if (message->api == WL_KAFKA_SASL_HANDSHAKE) {
         stream->sasl_started = message->message.first_ns != WL_NO_TIME;
         stream->sasl_start_ns = message->message.first_ns;
