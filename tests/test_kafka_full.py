@@ -69,6 +69,9 @@ def wiresharks_reading(capture):
     return found
 
 
+READ = {*range(4), *range(8, 27), 28, 32, 36}  # the APIs whose bodies are read, as far as used
+
+
 def first_error(values):
     return next((int(value) for value in values if int(value)), 0)
 
@@ -84,10 +87,13 @@ def compare_request(event, theirs):
         assert harness.time_of(event, "max_wait") == int(theirs["max_wait"][0]) * MS
     if api_of(event) in (8, 11, 12, 14):
         assert event.get("wirelat.kafka.group") == theirs["group"][0]
-        assert event.get("wirelat.kafka.member") == (theirs["member"][0] or None)
+        assert event.get("wirelat.kafka.member") == ((theirs["member"] or [""])[0] or None)
 
 
 def compare_answer(event, theirs):
+    if "wirelat.kafka.error" not in event:
+        assert api_of(event) not in READ
+        return
     if theirs["throttle_time"]:
         assert harness.time_of(event, "throttle_time") == int(theirs["throttle_time"][0]) * MS
     if theirs["error"]:
@@ -120,9 +126,11 @@ def test_every_body_ends_with_its_message(capture):
     rows = {row["What"]: int(row["Count"]) for row in harness.table(
         capture, "wirelat,health", *OPTIONS)}
     assert "Kafka messages of a version not known" not in rows
-    malformed = harness.plain_fields(capture, ["frame.number"], *OPTIONS, "-Y",
-                                     "kafka.response_key == 18 and kafka.error == 35")
-    assert rows.get("Kafka messages not readable to their end", 0) == len(malformed)
+    # Error 35, then a compact count where version 0 has one of four bytes.
+    wrong = [payload for (payload,) in harness.plain_fields(
+        capture, ["tcp.payload"], *OPTIONS, "-Y", "kafka.response_key == 18 and kafka.error == 35")
+        if payload[16:22] == "002301"]
+    assert rows.get("Kafka messages not readable to their end", 0) == len(wrong)
 
 
 @pytest.mark.parametrize("capture", RECORDED, ids=name_of)
@@ -157,12 +165,14 @@ def test_long_polls(capture):
             continue
         said = event["wirelat.kafka.long_poll"] in ("1", "True")
         late = harness.time_of(event, "time") >= harness.time_of(event, "max_wait") * 9 // 10
-        if late:
+        if "wirelat.kafka.topic" not in event:
+            assert not said  # kgo closes its sessions so: nothing is asked for
+        elif late:
             assert said
         elif records.get(event["frame"]):
             assert not said
         elif said:
-            assert harness.number_of(event, "error") == 0 and "wirelat.kafka.topic" in event
+            assert harness.number_of(event, "error") == 0
 
 
 def test_long_polls_have_their_own_row_in_every_table():
@@ -303,7 +313,10 @@ def test_mock_cluster_phases():
     rows = {row["API"]: row for row in harness.table(
         capture, "kafka,latency", *OPTIONS, "-o", "wirelat.late_after:1")}
     assert int(rows["Produce (acks=1)"]["Open"]) == 2
-    assert int(rows["ApiVersions"]["Late"]) == 1 and int(rows["JoinGroup"]["Late"]) == 1
+    late = collections.Counter(api_of(event) for event in answers(capture)
+                               if harness.time_of(event, "time") > 1000 * MS)
+    assert late[18] > 0 and int(rows["ApiVersions"]["Late"]) == late[18]
+    assert late[JOIN] == int(rows["JoinGroup"]["Late"]) == 1
 
 
 @pytest.mark.parametrize("capture", RECORDED, ids=name_of)
@@ -347,8 +360,8 @@ def test_one_pass_and_two_agree(name):
 
 
 def test_the_long_poll_preference():
-    capture = LIVE / "kafka_kgo_consume_longpoll.pcapng"
+    capture = LIVE / "kafka_kgo_v4_2.pcapng"
     counts = [sum(event.get("wirelat.kafka.long_poll") in ("1", "True")
                   for event in kafka_events(capture, "-o", f"wirelat.long_poll_percent:{percent}"))
-              for percent in (1, 90, 100000)]
-    assert counts[0] >= counts[1] >= counts[2] and counts[0] > counts[2]
+              for percent in (1, 90)]
+    assert counts[0] > counts[1] > 10
