@@ -153,8 +153,22 @@ static void print_ports(const char *bootstraps)
     fflush(stdout);
 }
 
-int main(void)
+static void run_clients(const char *bootstraps)
 {
+    produce("writer-all", bootstraps, "all", 30);
+    produce("writer-1", bootstraps, "1", 30);
+    produce("writer-0", bootstraps, "0", 10);
+    consume(bootstraps, 160);
+}
+
+/* Without an argument: the cluster, and after a line on standard input the clients. "serve": the
+ * cluster alone, until standard input ends. Anything else: the clients alone, of that cluster. */
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "serve") != 0) {
+        run_clients(argv[1]);
+        return 0;
+    }
     rd_kafka_t *host = new_client(RD_KAFKA_PRODUCER, rd_kafka_conf_new());
     rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(host, BROKERS);
     const char *bootstraps = rd_kafka_mock_cluster_bootstraps(cluster);
@@ -165,13 +179,9 @@ int main(void)
         rd_kafka_mock_broker_set_rtt(cluster, i + 1, rtt_ms[i]);
     }
     print_ports(bootstraps);
-    if (getchar() == EOF) {
-        return 1;
+    if (getchar() != EOF && argc == 1) {
+        run_clients(bootstraps);
     }
-    produce("writer-all", bootstraps, "all", 30);
-    produce("writer-1", bootstraps, "1", 30);
-    produce("writer-0", bootstraps, "0", 10);
-    consume(bootstraps, 160);
     rd_kafka_mock_cluster_destroy(cluster);
     rd_kafka_destroy(host);
     return 0;

@@ -86,7 +86,8 @@ class Desktop:
         reader, writer = os.pipe()
         self.processes.append(subprocess.Popen(
             ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{self.size}x24",
-             "-nolisten", "tcp"],
+             # Else it starts anew when its first client leaves, and refuses whoever comes then.
+             "-nolisten", "tcp", "-noreset"],
             pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         os.close(writer)
         with os.fdopen(reader) as pipe:

@@ -109,9 +109,11 @@ class Kafka:
         self.dice, self.name = dice, name
         self.id = dice.choice((0, 1, 1000, 2**31 - 5, -3))
 
+    def near(self, distance):
+        return (self.id + distance + 2**31) % 2**32 - 2**31
+
     def next_id(self):
-        self.id += 1
-        self.id = (self.id + 2**31) % 2**32 - 2**31
+        self.id = self.near(1)
         return self.id
 
     def request(self, api, version, number, body):
@@ -142,13 +144,13 @@ class Kafka:
         return 0, [message] + ([self.response(number)] if acks else [])
 
     def strange(self):
-        number = self.id - self.dice.randrange(6)
+        number = self.near(-self.dice.randrange(6))
         if self.dice.random() < 0.5:
             return 1, [self.response(number)]
         return 0, [self.request(3, 5, number, b"")]
 
 
-def script(dice, talk):
+def script(dice, talk, strange):
     """Writes in their order: (side, bytes, gap before it). Exchanges overlap; rounds of one keep
     their order."""
     first, answer = talk.opening()
@@ -159,7 +161,7 @@ def script(dice, talk):
         if left and (not waiting or dice.random() < 0.5):
             for _ in range(min(left, dice.choice((1, 1, 1, 2, 7)))):
                 left -= 1
-                requester, rounds = talk.strange() if dice.random() < 0.06 else talk.exchange()
+                requester, rounds = talk.strange() if dice.random() < strange else talk.exchange()
                 if dice.random() < 0.05:
                     rounds = rounds[:1]  # never answered
                 waiting.append([requester, rounds])
@@ -278,28 +280,32 @@ def framed(segment, ends, isn, place):
     return bytes(12) + b"\x08\x00" + ip + tcp + segment.data
 
 
-def write(path, seed, conversations=8, trouble=0.03, cut_start=False):
-    """A capture of MQTT and Kafka conversations side by side. cut_start leaves out how they began."""
+def write(path, seed, conversations=8, trouble=0.03, strange=0.06):
+    """A capture of MQTT and Kafka conversations side by side. trouble: share of the segments that
+    something happens to; strange: share of the exchanges that break the rules."""
     dice = random.Random(seed)
     records = []
     for number in range(conversations):
         kind = dice.choice((Mqtt, Kafka))
         talk = kind(dice, f"{kind.__name__.lower()}-{number}")
         begin = 1_700_000_000_000_000_000 + dice.randrange(2000 * MS)
-        # Ports come again when the first conversation on them is long over.
         ends = ((bytes([10, 0, 0, 1 + number % 3]), 40000 + number), (b"\x0a\0\1\1", talk.port))
         isn = [dice.choice((0, 2**32 - 1 - dice.randrange(3000), dice.randrange(2**32)))
                for _ in (0, 1)]
-        found, sent = segments(dice, script(dice, talk), begin, trouble)
+        found, sent = segments(dice, script(dice, talk, strange), begin, trouble)
         everything = acknowledged(dice, found, begin, sent)
         place = [0, 0]
-        for index, segment in enumerate(everything):
+        for segment in everything:
             frame = framed(segment, ends, isn, place)
             if segment.start is not None:
                 place[segment.side] = max(place[segment.side], segment.start + len(segment.data))
-            if not (cut_start and index < 4):
-                records.append((segment.time, frame))
+            records.append((segment.time, frame))
     records.sort(key=lambda record: record[0])
+    store(path, records)
+
+
+def store(path, records):
+    """Writes (time, frame) records as a pcap with ns."""
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1))
         for time, frame in records:

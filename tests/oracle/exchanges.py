@@ -114,7 +114,7 @@ class Matcher:
 
     def note(self, what, message, **values):
         event = {"what": what, "protocol": self.protocol, "stream": self.connection.number,
-                 "frame": message.order, **values}
+                 "frame": message.order, "first_frame": message.place.first_frame, **values}
         self.events.append(event)
         return event
 
@@ -284,6 +284,10 @@ class Mqtt(Matcher):
         if kind == PUBLISH and before is not None and \
                 before["qos"] != (1 if packet.type == mqtt.PUBACK else 2):
             self.note("orphan", message, id=packet.id)
+            return
+        if request is None and kind == PING:
+            # Nothing tells a second answer from one whose request is missing.
+            self.note("orphan", message, id=0)
             return
         if request is None:
             self.again(key, message, packet.id or 0)
