@@ -12,11 +12,13 @@ import pytest
 import harness
 
 LIVE, LAB = harness.SHARED / "live", harness.SHARED / "lab"
-pytestmark = pytest.mark.skipif(not harness.SHARED.exists(),
-                                reason="the shared captures are not here")
-# 39195 and 45931: the mock cluster of kafka_rdmock202.
-OPTIONS = (*harness.REASSEMBLE, "-o", "wirelat.kafka_tcp_ports:9093-9094,9292-9294,39195,45931")
-RECORDED = [*(path for path in sorted(LIVE.glob("kafka_*.pcapng")) if "tls" not in path.name),
+with_logs = pytest.mark.skipif(not harness.SHARED.exists(),
+                               reason="the shared captures are not here")
+# 33197, 33551, 39195, 45931: mock clusters.
+OPTIONS = (*harness.REASSEMBLE, "-o",
+           "wirelat.kafka_tcp_ports:9093-9094,9292-9294,33197,33551,39195,45931")
+RECORDED = [*sorted(harness.CAPTURES.glob("kafka_*.pcap*")), harness.CAPTURES / "sample.pcapng",
+            *(path for path in sorted(LIVE.glob("kafka_*.pcapng")) if "tls" not in path.name),
             *sorted(LAB.glob("kafka-*/*.pcapng"))]
 ROUNDED = 0.0006
 MS = 1_000_000
@@ -104,6 +106,8 @@ def test_bodies_are_read_as_wireshark_reads_them():
     """Where Wireshark knows the version, on every frame of one message of every recorded capture."""
     compared = collections.Counter()
     for capture in RECORDED:
+        if capture.stem == "kafka_ids":
+            continue  # a reused id is read as the first request's answer by 4.0
         theirs = wiresharks_reading(capture)
         for event in kafka_events(capture):
             is_request, values = theirs.get(event["frame"], (None, None))
@@ -113,10 +117,12 @@ def test_bodies_are_read_as_wireshark_reads_them():
             elif is_request is False and "wirelat.kafka.response_to" in event:
                 compare_answer(event, values)
                 compared["answer", api_of(event)] += 1
-    for key in [("request", PRODUCE), ("request", FETCH), ("request", 3), ("request", 8),
-                ("answer", PRODUCE), ("answer", FETCH), ("answer", 3), ("answer", 12)]:
+    for key in [("request", PRODUCE), ("request", FETCH), ("answer", PRODUCE), ("answer", FETCH)]:
         assert compared[key] >= 5, key
-    assert sum(compared.values()) > 1000
+    if harness.SHARED.exists():
+        for key in [("request", 3), ("request", 8), ("answer", 3), ("answer", 12)]:
+            assert compared[key] >= 5, key
+        assert sum(compared.values()) > 1000
 
 
 @pytest.mark.parametrize("capture", RECORDED, ids=name_of)
@@ -175,6 +181,7 @@ def test_long_polls(capture):
             assert harness.number_of(event, "error") == 0
 
 
+@with_logs
 def test_long_polls_have_their_own_row_in_every_table():
     capture = LIVE / "kafka_kgo_consume_longpoll.pcapng"
     held = [harness.time_of(event, "time") for event in answers(capture)
@@ -193,6 +200,7 @@ def test_long_polls_have_their_own_row_in_every_table():
     assert line.split("long poll)")[1].split()[0] == str(len(held))
 
 
+@with_logs
 def test_topic_ids_are_named():
     """Produce v13 and Fetch v13 and later have ids only; the Metadata answers name them."""
     for release in ("v4_0", "v4_2"):
@@ -209,6 +217,7 @@ def test_a_topic_id_without_metadata_is_shown_as_such():
     assert topics == {"XRx6PpCxTwKmyOTyGzcNlQ"}
 
 
+@with_logs
 @pytest.mark.parametrize("member", ["A", "B"])
 def test_rebalance_times(member):
     """The client's own clock from each first JoinGroup to the SyncGroup that worked. Which member
@@ -234,6 +243,7 @@ def test_rebalance_times(member):
     assert seen == {"A": 4, "B": 1}[member]
 
 
+@with_logs
 def test_groups_table():
     capture = LIVE / "kafka_kgo_rebalance.pcapng"
     sums = collections.defaultdict(lambda: collections.defaultdict(list))
@@ -256,6 +266,7 @@ def test_groups_table():
             assert abs(float(row[f"{part} max (ms)"]) - max(times)) < ROUNDED
 
 
+@with_logs
 def test_sasl_handshake():
     """SaslHandshake's first byte to the last SaslAuthenticate answer, as the client timed them."""
     capture = LIVE / "kafka_sasl_scram_kgo.pcapng"
@@ -283,6 +294,7 @@ def phases(capture):
     return [(text, harness.nanoseconds(time)) for time, kind, text, *_ in lines if kind == "PHASE"]
 
 
+@with_logs
 def test_mock_cluster_phases():
     """25 and 60 ms brokers, two error codes, a connection closed instead of an answer, an answer
     that came too late for its client: each where a user looks."""
@@ -348,6 +360,7 @@ FIELDS = ("wait_time", "unqueued_time", "topic", "topics", "partitions", "max_wa
           "error", "throttle_time", "broker", "group", "member", "rebalance_time", "sasl_time")
 
 
+@with_logs
 @pytest.mark.parametrize("name", ["kafka_kgo_v4_2", "kafka_kgo_rebalance", "kafka_sasl_scram_kgo",
                                   "kafka_rdmock202", "kafka_kgo_consume_longpoll"])
 def test_one_pass_and_two_agree(name):
@@ -359,6 +372,7 @@ def test_one_pass_and_two_agree(name):
     assert any(any(row[1:]) for row in one)
 
 
+@with_logs
 def test_the_long_poll_preference():
     capture = LIVE / "kafka_kgo_v4_2.pcapng"
     counts = [sum(event.get("wirelat.kafka.long_poll") in ("1", "True")
