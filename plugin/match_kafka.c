@@ -67,8 +67,8 @@ static wl_string_t intern(wl_matcher_t *matcher, wl_kafka_text_t text)
 static bool read_body(wl_matcher_t *matcher, const wl_kafka_message_t *message, int api,
                       int version, wl_kafka_body_t *body)
 {
-    wl_kafka_result_t result = wl_kafka_body_read(api, version, message->is_request,
-                                                  message->body, message->body_length, body);
+    wl_kafka_result_t result = wl_kafka_body_read(api, version, message->is_request, message->body,
+                                                  message->body_length, body);
 
     if (result == WL_BODY_MALFORMED) {
         wl_health_note(matcher->health, message->message.frame, WL_HEALTH_MALFORMED, 1);
@@ -89,8 +89,8 @@ static wl_kafka_details_t *own_details(wl_matcher_t *matcher, wl_exchange_t *ex)
 static void share_details(wl_matcher_t *matcher, wl_exchange_t *ex, wl_kafka_stream_t *stream,
                           wl_string_t group, wl_string_t member)
 {
-    uint32_t *shared = group == WL_STRING_NONE && member == WL_STRING_NONE ? &stream->plain
-                                                                          : &stream->grouped;
+    uint32_t *shared =
+        group == WL_STRING_NONE && member == WL_STRING_NONE ? &stream->plain : &stream->grouped;
     wl_kafka_details_t *details;
 
     if (*shared != 0) {
@@ -264,8 +264,7 @@ static void learn_topic(wl_kafka_text_t name, const uint8_t *id, void *user)
     wl_kafka_name_topic(matcher->kafka, id, intern(matcher, name));
 }
 
-static void read_answer(wl_matcher_t *matcher, const wl_kafka_message_t *message,
-                        wl_exchange_t *ex)
+static void read_answer(wl_matcher_t *matcher, const wl_kafka_message_t *message, wl_exchange_t *ex)
 {
     int api = ex->u.kafka.api, version = ex->u.kafka.version;
     wl_kafka_body_t body;

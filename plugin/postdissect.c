@@ -33,7 +33,7 @@ static unsigned pref_long_poll_percent = 90;
 static wl_matcher_t matcher;
 static wl_layout_t layout;
 static unsigned wanted_groups;
-static uint64_t forgotten; /* as noted so far */
+static uint64_t forgotten;            /* as noted so far */
 static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
 
 static bool enabled(int proto)
@@ -63,12 +63,14 @@ static void file_opened(void)
     wl_framing_apply(matcher.health, wanted_groups & WL_WANT_MQTT, wanted_groups & WL_WANT_KAFKA);
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
     set_postdissector_wanted_hfids(
-        handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
+        handle, wanted_groups == 0
+                    ? NULL
+                    : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
     matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     matcher.streams = wl_streams_new(pref_pending_stream);
-    matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
-                                     &matcher);
+    matcher.pending =
+        wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted, &matcher);
 }
 
 static void file_closed(void)
@@ -105,8 +107,8 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     wl_kafka_message_t kafka = {.message = *common};
     wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
-    const uint8_t *bytes = wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX,
-                                         &count);
+    const uint8_t *bytes =
+        wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX, &count);
     wl_span_t span;
 
     kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
@@ -179,8 +181,7 @@ static void note_forgotten(uint32_t frame)
 {
     uint64_t dropped = wl_streams_dropped(matcher.streams) +
                        wl_store_counters(matcher.store)->strings_dropped +
-                       wl_store_counters(matcher.store)->exchanges_dropped +
-                       matcher.kafka->dropped;
+                       wl_store_counters(matcher.store)->exchanges_dropped + matcher.kafka->dropped;
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));
@@ -241,8 +242,7 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         return;
     }
     /* By port also before a whole message is seen: its first segments must be remembered. */
-    if (!wl_framing_expects(segment.source_port) &&
-        !wl_framing_expects(segment.destination_port)) {
+    if (!wl_framing_expects(segment.source_port) && !wl_framing_expects(segment.destination_port)) {
         if (!outline.has_pdu) {
             return;
         }

@@ -271,9 +271,9 @@ wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment
     if (wl_seq_before(sequence->next_seq, segment->seq)) {
         gap_add(sequence, sequence->next_seq, segment->seq, false);
     } else if (wl_seq_before(segment->seq, sequence->next_seq)) {
-        order = gaps_fill(sequence, segment->seq, end, found) > 0         ? WL_SEGMENT_FILLS
-                : wl_seq_before(sequence->next_seq, end) ? WL_SEGMENT_NEXT
-                                                         : WL_SEGMENT_AGAIN;
+        order = gaps_fill(sequence, segment->seq, end, found) > 0 ? WL_SEGMENT_FILLS
+                : wl_seq_before(sequence->next_seq, end)          ? WL_SEGMENT_NEXT
+                                                                  : WL_SEGMENT_AGAIN;
     }
     if (wl_seq_before(sequence->next_seq, end)) {
         sequence->next_seq = end;

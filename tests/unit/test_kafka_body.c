@@ -116,7 +116,7 @@ static void test_flexible_with_tags(void **state)
     wl_kafka_body_t body;
 
     (void)state;
-    put(&b, 1, 0);       /* header tags */
+    put(&b, 1, 0); /* header tags */
     put_compact(&b, NULL);
     put(&b, 2, 1);
     put(&b, 4, 1000);
@@ -125,8 +125,8 @@ static void test_flexible_with_tags(void **state)
     put(&b, 1, 1 + 1);
     put(&b, 4, 3);
     put_compact(&b, "records");
-    put(&b, 1, 0);       /* of the partition */
-    put(&b, 1, 1);       /* of the topic: one, number 9, two bytes */
+    put(&b, 1, 0); /* of the partition */
+    put(&b, 1, 1); /* of the topic: one, number 9, two bytes */
     put(&b, 1, 9);
     put(&b, 1, 2);
     put(&b, 2, 0xabcd);
@@ -274,16 +274,11 @@ static void test_schemas_are_closed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fetch_request),
-        cmocka_unit_test(test_only_whole_bodies),
-        cmocka_unit_test(test_impossible_counts),
-        cmocka_unit_test(test_versions_not_known),
-        cmocka_unit_test(test_flexible_with_tags),
-        cmocka_unit_test(test_fetch_response),
-        cmocka_unit_test(test_api_versions),
-        cmocka_unit_test(test_topics_are_learned),
-        cmocka_unit_test(test_random_bytes),
-        cmocka_unit_test(test_schemas_are_closed),
+        cmocka_unit_test(test_fetch_request),      cmocka_unit_test(test_only_whole_bodies),
+        cmocka_unit_test(test_impossible_counts),  cmocka_unit_test(test_versions_not_known),
+        cmocka_unit_test(test_flexible_with_tags), cmocka_unit_test(test_fetch_response),
+        cmocka_unit_test(test_api_versions),       cmocka_unit_test(test_topics_are_learned),
+        cmocka_unit_test(test_random_bytes),       cmocka_unit_test(test_schemas_are_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
