@@ -27,7 +27,8 @@ typedef struct {
     void *user;
 } walk_t;
 
-/* Length of a string, bytes or array; null counts as 0 and clears *present. */
+/* Length of a string, bytes or array; null counts as 0 and clears *present. More than there are
+ * bytes left is refused at once: a wrong count must not keep us busy. */
 static uint32_t take_length(walk_t *walk, unsigned plain_size, bool *present)
 {
     uint32_t length =
@@ -35,7 +36,12 @@ static uint32_t take_length(walk_t *walk, unsigned plain_size, bool *present)
     bool null = walk->flexible ? length == 0 : (length >> (plain_size * 8 - 1)) != 0;
 
     *present = !null;
-    return null ? 0 : walk->flexible ? length - 1 : length;
+    length = null ? 0 : walk->flexible ? length - 1 : length;
+    if (length > (size_t)(walk->cursor.end - walk->cursor.at)) {
+        walk->cursor.short_of = true;
+        return 0;
+    }
+    return length;
 }
 
 static void take_tags(walk_t *walk)

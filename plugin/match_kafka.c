@@ -155,6 +155,9 @@ static void read_request(wl_matcher_t *matcher, const wl_kafka_message_t *messag
         message->message.first_ns != WL_NO_TIME) {
         wl_kafka_join(matcher->kafka, group, member, message->message.first_ns);
     }
+    if (message->api == WL_KAFKA_LEAVE_GROUP) {
+        wl_kafka_joined(matcher->kafka, group, member);
+    }
     if (message->api == WL_KAFKA_SASL_HANDSHAKE) {
         stream->sasl_started = message->message.first_ns != WL_NO_TIME;
         stream->sasl_start_ns = message->message.first_ns;
@@ -194,11 +197,11 @@ static bool was_held_back(const wl_matcher_t *matcher, const wl_exchange_t *ex,
 {
     int64_t time_ns = wl_span_ns(ex->request_first_ns, ex->answer_last_ns);
 
-    if (ex->u.kafka.api != WL_KAFKA_FETCH || ex->u.kafka.max_wait_ms <= 0) {
+    if (ex->u.kafka.api != WL_KAFKA_FETCH || ex->u.kafka.max_wait_ms <= 0 ||
+        (ex->u.kafka.known & WL_KAFKA_ASKS_NOTHING)) {
         return false;
     }
-    return (body != NULL && body->error == 0 && body->record_bytes == 0 &&
-            !(ex->u.kafka.known & WL_KAFKA_ASKS_NOTHING)) ||
+    return (body != NULL && body->error == 0 && body->record_bytes == 0) ||
            (time_ns != WL_NO_TIME && time_ns >= (int64_t)ex->u.kafka.max_wait_ms * 10000 *
                                                     matcher->kafka->long_poll_percent);
 }

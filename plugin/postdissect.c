@@ -182,7 +182,7 @@ static void note_forgotten(uint32_t frame)
 {
     uint64_t dropped = wl_streams_dropped(matcher.streams) +
                        wl_store_counters(matcher.store)->strings_dropped +
-                       wl_store_counters(matcher.store)->exchanges_dropped;
+                       wl_store_counters(matcher.store)->exchanges_dropped + matcher.kafka->dropped;
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));

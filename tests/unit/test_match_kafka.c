@@ -222,13 +222,13 @@ static void test_long_polls(void **state)
         int64_t took_ms;
         bool long_poll;
     } cases[] = {
-        {500, 0, "orders", NULL, 0, 20, true},      /* empty: nothing came */
-        {500, 0, "orders", "data", 0, 449, false},  /* data before 90 % */
-        {500, 0, "orders", "data", 0, 450, true},   /* data, but only after it */
-        {500, 0, "orders", NULL, 6, 2, false},      /* an error is told at once */
-        {500, UINT32_MAX, NULL, NULL, 0, 2, false}, /* closes the session: asks for nothing */
-        {500, 3, NULL, NULL, 0, 20, true},          /* asks for what the session had */
-        {0, 0, "orders", NULL, 0, 2, false},        /* must not be held back */
+        {500, 0, "orders", NULL, 0, 20, true},     /* empty: nothing came */
+        {500, 0, "orders", "data", 0, 449, false}, /* data before 90 % */
+        {500, 0, "orders", "data", 0, 450, true},  /* data, but only after it */
+        {500, 0, "orders", NULL, 6, 2, false},     /* an error is told at once */
+        {1, UINT32_MAX, NULL, NULL, 0, 2, false},  /* closes the session: asks for nothing */
+        {500, 3, NULL, NULL, 0, 20, true},         /* asks for what the session had */
+        {0, 0, "orders", NULL, 0, 2, false},       /* must not be held back */
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
