@@ -13,7 +13,7 @@
 #include <epan/proto.h>
 #include <ws_version.h>
 
-#define WL_WIRESHARK(major, minor) \
+#define WL_WIRESHARK(major, minor)        \
     (WIRESHARK_VERSION_MAJOR > (major) || \
      (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
 

@@ -28,11 +28,7 @@ typedef uint32_t wl_string_t;
 typedef uint32_t wl_exchange_id_t;
 #define WL_EXCHANGE_NONE UINT32_MAX
 
-typedef enum {
-    WL_PROTO_MQTT,
-    WL_PROTO_KAFKA,
-    WL_PROTO_COUNT
-} wl_proto_t;
+typedef enum { WL_PROTO_MQTT, WL_PROTO_KAFKA, WL_PROTO_COUNT } wl_proto_t;
 
 /* What happened on a frame. The order is the order in the tree of one message. */
 typedef enum {
@@ -70,7 +66,7 @@ enum {
     WL_MQTT_AUTH
 };
 
-#define WL_REASON_NONE (-1)  /* no reason code on the wire or not readable */
+#define WL_REASON_NONE (-1) /* no reason code on the wire or not readable */
 #define WL_KAFKA_ACKS_UNKNOWN G_MININT8
 
 /* What is known of a Kafka exchange's bodies. */

@@ -97,12 +97,12 @@ static wl_header_t judge_mqtt(unsigned type, unsigned flags, const uint8_t *body
         uint8_t flags;
         uint32_t least, most;
     } shapes[16] = {
-        [WL_CONNACK] = {0, 2, MQTT_ACK_MAX},     [WL_PUBACK] = {0, 2, MQTT_ACK_MAX},
-        [WL_PUBREC] = {0, 2, MQTT_ACK_MAX},      [WL_PUBREL] = {2, 2, MQTT_ACK_MAX},
-        [WL_PUBCOMP] = {0, 2, MQTT_ACK_MAX},     [WL_SUBSCRIBE] = {2, 5, UINT32_MAX},
-        [WL_SUBACK] = {0, 3, UINT16_MAX},        [WL_UNSUBSCRIBE] = {2, 4, UINT32_MAX},
-        [WL_UNSUBACK] = {0, 2, UINT16_MAX},      [WL_PINGREQ] = {0, 0, 0},
-        [WL_PINGRESP] = {0, 0, 0},               [WL_DISCONNECT] = {0, 0, MQTT_ACK_MAX},
+        [WL_CONNACK] = {0, 2, MQTT_ACK_MAX}, [WL_PUBACK] = {0, 2, MQTT_ACK_MAX},
+        [WL_PUBREC] = {0, 2, MQTT_ACK_MAX},  [WL_PUBREL] = {2, 2, MQTT_ACK_MAX},
+        [WL_PUBCOMP] = {0, 2, MQTT_ACK_MAX}, [WL_SUBSCRIBE] = {2, 5, UINT32_MAX},
+        [WL_SUBACK] = {0, 3, UINT16_MAX},    [WL_UNSUBSCRIBE] = {2, 4, UINT32_MAX},
+        [WL_UNSUBACK] = {0, 2, UINT16_MAX},  [WL_PINGREQ] = {0, 0, 0},
+        [WL_PINGRESP] = {0, 0, 0},           [WL_DISCONNECT] = {0, 0, MQTT_ACK_MAX},
         [WL_AUTH] = {0, 0, MQTT_ACK_MAX},
     };
 

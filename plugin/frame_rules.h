@@ -19,9 +19,9 @@ typedef enum {
 
 /* What is known about the direction the bytes go in. */
 typedef struct {
-    bool is_request;             /* Kafka: the bytes go to the broker */
-    bool ids_known;              /* Kafka: correlation ids of requests were seen, ... */
-    int32_t first_id, last_id;   /* ... the first and the last of them */
+    bool is_request;           /* Kafka: the bytes go to the broker */
+    bool ids_known;            /* Kafka: correlation ids of requests were seen, ... */
+    int32_t first_id, last_id; /* ... the first and the last of them */
 } wl_frame_context_t;
 
 /* Judges a header at the start of `available` bytes. *length: bytes of the whole message, when the

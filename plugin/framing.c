@@ -19,6 +19,7 @@
 #include <epan/prefs.h>
 
 #include "frame_rules.h"
+#include "read_fields.h"
 
 typedef struct {
     bool in_step; /* next_seq is where a message begins */
@@ -43,7 +44,7 @@ typedef struct {
     bool is_kafka;
     dissector_t dissect;
     /* resolved at hand-off */
-    int proto, proto_added; /* in name only */
+    int proto, proto_added;      /* in name only */
     dissector_handle_t real;     /* NULL: not in this Wireshark */
     dissector_handle_t in_front; /* where a user's Decode As chose the dissector; named as it */
     dissector_handle_t added;    /* everywhere else; the name must be another one */
@@ -64,18 +65,26 @@ static int dissect_framed_mqtt(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tr
 static int dissect_framed_kafka(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data);
 
 static framed_t framed[] = {
-    {.protocol = "mqtt", .rule = wl_header_mqtt, .fixed = 2, .dissect = dissect_framed_mqtt,
+    {.protocol = "mqtt",
+     .rule = wl_header_mqtt,
+     .fixed = 2,
+     .dissect = dissect_framed_mqtt,
      .enabled = true},
-    {.protocol = "kafka", .rule = wl_header_kafka, .fixed = UINT32_MAX, .is_kafka = true,
-     .dissect = dissect_framed_kafka, .enabled = true},
+    {.protocol = "kafka",
+     .rule = wl_header_kafka,
+     .fixed = UINT32_MAX,
+     .is_kafka = true,
+     .dissect = dissect_framed_kafka,
+     .enabled = true},
 };
 
-static int proto_tcp;
+static int proto_tcp, proto_tls, proto_websocket;
 static int hf_skipped = -1;
+static const wl_streams_t *known_streams;
 static wl_health_t *noted;
 static uint32_t settled_frame, settled_port; /* of the last Kafka frame */
-static uint8_t expected_ports[65536 / 8]; /* a bit each */
-static wmem_map_t *skips; /* frame << 32 | seq -> bytes skipped */
+static uint8_t expected_ports[65536 / 8];    /* a bit each */
+static wmem_map_t *skips;                    /* frame << 32 | seq -> bytes skipped */
 
 static conversation_state_t *state_of(packet_info *pinfo, const framed_t *framed, unsigned *half)
 {
@@ -88,10 +97,10 @@ static conversation_state_t *state_of(packet_info *pinfo, const framed_t *framed
         state->first_port = pinfo->srcport;
         conversation_add_proto_data(conversation, framed->proto, state);
     }
-    *half = pinfo->srcport == state->first_port &&
-                    addresses_equal(&pinfo->src, &state->first_source)
-                ? 0
-                : 1;
+    *half =
+        pinfo->srcport == state->first_port && addresses_equal(&pinfo->src, &state->first_source)
+            ? 0
+            : 1;
     return state;
 }
 
@@ -101,11 +110,22 @@ static bool tcp_position(packet_info *pinfo, const void *data, uint32_t *seq)
 {
     wmem_list_frame_t *layer = wmem_list_tail(pinfo->layers);
 
-    if (data == NULL || layer == NULL || GPOINTER_TO_INT(wmem_list_frame_data(layer)) != proto_tcp) {
+    if (data == NULL) {
         return false;
     }
-    *seq = ((const struct tcpinfo *)data)->seq;
-    return true;
+    /* Above TCP may already stand what an earlier message of this frame contained. */
+    for (; layer != NULL; layer = wmem_list_frame_prev(layer)) {
+        int id = GPOINTER_TO_INT(wmem_list_frame_data(layer));
+
+        if (id == proto_tls || id == proto_websocket) {
+            return false;
+        }
+        if (id == proto_tcp) {
+            *seq = ((const struct tcpinfo *)data)->seq;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void *skip_key(const packet_info *pinfo, uint32_t seq)
@@ -131,6 +151,20 @@ static void record_skip(const packet_info *pinfo, uint32_t seq, uint32_t skip)
     }
     wmem_map_insert(skips, skip_key(pinfo, seq), GUINT_TO_POINTER(skip));
     wl_health_note(noted, pinfo->num, WL_HEALTH_SKIPPED, (int32_t)skip);
+}
+
+/* The direction's first bytes, and the capture has the handshake: a message begins there, however
+ * little of it came. */
+static bool begins_stream(packet_info *pinfo, const half_t *half)
+{
+    const wl_stream_t *stream;
+    uint32_t number;
+
+    if (half->in_step || half->lost || !wl_read_stream(pinfo, &number)) {
+        return false;
+    }
+    stream = wl_streams_find(known_streams, number);
+    return stream != NULL && stream->from_syn;
 }
 
 /* How many bytes to pass over until a message begins; all of them when none does. */
@@ -170,8 +204,8 @@ static void learn_ids(conversation_state_t *state, const uint8_t *bytes, uint32_
                         (uint32_t)bytes[offset + 2] << 8 | bytes[offset + 3];
         const uint8_t *id = bytes + offset + 8;
 
-        state->last_id = (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
-                                   (uint32_t)id[2] << 8 | id[3]);
+        state->last_id =
+            (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3]);
         if (!state->ids_known) {
             state->first_id = state->last_id;
             state->ids_known = true;
@@ -193,8 +227,7 @@ static void settle_direction(conversation_state_t *state, packet_info *pinfo, co
     uint32_t length;
 
     if (state->server_port == 0) {
-        state->server_port =
-            pinfo->match_uint == pinfo->srcport ? pinfo->srcport : pinfo->destport;
+        state->server_port = pinfo->match_uint == pinfo->srcport ? pinfo->srcport : pinfo->destport;
         if (wl_header_kafka(bytes, available, &request, &length) == WL_HEADER_STRONG) {
             state->server_port = pinfo->destport;
         }
@@ -237,9 +270,10 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
                                    state->first_id, state->last_id};
 
     if (over_tcp) {
-        skip = first_pass
-                   ? find_start(framed, half, pinfo->num, bytes, available, seq, &context)
-                   : recorded_skip(pinfo, seq);
+        skip = !first_pass                  ? recorded_skip(pinfo, seq)
+               : begins_stream(pinfo, half) ? 0
+                                            : find_start(framed, half, pinfo->num, bytes, available,
+                                                         seq, &context);
     }
     if (skip > 0) {
         proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, 0, (int)skip, skip);
@@ -334,8 +368,8 @@ static void add_port(uint32_t port, void *user)
     void **arguments = user;
     framed_t *protocol = arguments[0];
     unsigned table = GPOINTER_TO_UINT(arguments[1]);
-    added_port_t added = {port, dissector_get_uint_handle(find_dissector_table(tables[table]),
-                                                         port)};
+    added_port_t added = {port,
+                          dissector_get_uint_handle(find_dissector_table(tables[table]), port)};
 
     if (added.before != protocol->real && added.before != protocol->added) {
         dissector_add_uint(tables[table], port, protocol->real);
@@ -396,8 +430,9 @@ uint32_t wl_framing_server_port(const packet_info *pinfo)
     return MIN(pinfo->srcport, pinfo->destport);
 }
 
-void wl_framing_apply(wl_health_t *health, bool mqtt, bool kafka)
+void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka)
 {
+    known_streams = streams;
     noted = health;
     memset(expected_ports, 0, sizeof expected_ports);
     settled_frame = 0;
@@ -466,6 +501,8 @@ void wl_framing_register(int proto_wirelat, struct pref_module *module)
 void wl_framing_handoff(void)
 {
     proto_tcp = proto_get_id_by_filter_name("tcp");
+    proto_tls = proto_get_id_by_filter_name("tls");
+    proto_websocket = proto_get_id_by_filter_name("websocket");
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];
 

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "health.h"
+#include "streams.h"
 
 struct pref_module;
 
@@ -19,8 +20,8 @@ void wl_framing_handoff(void);
 
 /* Puts the handles in front of the dissectors wherever those are used now: ports, Decode As, TLS;
  * or takes them away, by preference and for protocols that are off. Call whenever a file is opened or dissected again; what is
- * skipped is noted in health. */
-void wl_framing_apply(wl_health_t *health, bool mqtt, bool kafka);
+ * skipped is noted in health; streams (both outlive the file) tell which began with a handshake. */
+void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka);
 
 /* MQTT or Kafka is expected on this TCP port, by table, Decode As or preference, TLS included. */
 bool wl_framing_expects(uint16_t port);

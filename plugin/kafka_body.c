@@ -27,15 +27,21 @@ typedef struct {
     void *user;
 } walk_t;
 
-/* Length of a string, bytes or array; null counts as 0 and clears *present. */
+/* Length of a string, bytes or array; null counts as 0 and clears *present. More than there are
+ * bytes left is refused at once: a wrong count must not keep us busy. */
 static uint32_t take_length(walk_t *walk, unsigned plain_size, bool *present)
 {
-    uint32_t length = walk->flexible ? take_varint(&walk->cursor)
-                                     : take_be(&walk->cursor, plain_size);
+    uint32_t length =
+        walk->flexible ? take_varint(&walk->cursor) : take_be(&walk->cursor, plain_size);
     bool null = walk->flexible ? length == 0 : (length >> (plain_size * 8 - 1)) != 0;
 
     *present = !null;
-    return null ? 0 : walk->flexible ? length - 1 : length;
+    length = null ? 0 : walk->flexible ? length - 1 : length;
+    if (length > (size_t)(walk->cursor.end - walk->cursor.at)) {
+        walk->cursor.short_of = true;
+        return 0;
+    }
+    return length;
 }
 
 static void take_tags(walk_t *walk)
@@ -212,8 +218,7 @@ static void take_value(walk_t *walk, const wl_kafka_field_t *field)
 static void take_structure(walk_t *walk, const wl_kafka_field_t *field)
 {
     while (field->type != WL_KAFKA_END && field->type != WL_KAFKA_STOP && !walk->cursor.short_of) {
-        if (walk->version >= field->from &&
-            (field->before == 0 || walk->version < field->before)) {
+        if (walk->version >= field->from && (field->before == 0 || walk->version < field->before)) {
             take_value(walk, field);
         }
         field = field->type == WL_KAFKA_ARRAY ? after_end(field + 1) : field + 1;

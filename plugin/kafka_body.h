@@ -22,6 +22,7 @@ enum {
     WL_KAFKA_METADATA = 3,
     WL_KAFKA_CONTROLLED_SHUTDOWN = 7,
     WL_KAFKA_JOIN_GROUP = 11,
+    WL_KAFKA_LEAVE_GROUP = 13,
     WL_KAFKA_SYNC_GROUP = 14,
     WL_KAFKA_SASL_HANDSHAKE = 17,
     WL_KAFKA_API_VERSIONS = 18,
@@ -51,13 +52,13 @@ typedef enum {
 /* What a value is to us. */
 typedef enum {
     WL_KAFKA_SKIPPED,
-    WL_KAFKA_OF_TOPIC,    /* array: one element per topic */
+    WL_KAFKA_OF_TOPIC, /* array: one element per topic */
     WL_KAFKA_TOPIC_NAME,
     WL_KAFKA_TOPIC_ID,
-    WL_KAFKA_PARTITION,   /* one each, or an array of them */
+    WL_KAFKA_PARTITION, /* one each, or an array of them */
     WL_KAFKA_ERROR,
-    WL_KAFKA_THROTTLE,    /* ms */
-    WL_KAFKA_MAX_WAIT,    /* ms */
+    WL_KAFKA_THROTTLE, /* ms */
+    WL_KAFKA_MAX_WAIT, /* ms */
     WL_KAFKA_GROUP,
     WL_KAFKA_MEMBER,
     WL_KAFKA_SESSION_EPOCH,
@@ -93,13 +94,13 @@ typedef enum {
 } wl_kafka_result_t;
 
 typedef struct {
-    wl_kafka_text_t topic; /* the first named; name and id may both be there */
+    wl_kafka_text_t topic;   /* the first named; name and id may both be there */
     const uint8_t *topic_id; /* 16 bytes, not all zero, or NULL */
     wl_kafka_text_t group, member;
     wl_kafka_text_t auth;
     uint32_t topics, partitions;
     int32_t throttle_ms, max_wait_ms, session_epoch; /* -1: not there */
-    int16_t error; /* the first that is not 0 */
+    int16_t error;                                   /* the first that is not 0 */
     uint64_t record_bytes;
 } wl_kafka_body_t;
 

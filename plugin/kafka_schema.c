@@ -284,6 +284,36 @@ static const wl_kafka_field_t sync_group_response[] = {
     {0},
 };
 
+static const wl_kafka_field_t describe_groups_request[] = {
+    {STRINGS}, {INT8, .from = 3},
+    {0},
+};
+
+static const wl_kafka_field_t describe_groups_response[] = {
+    {INT32, THROTTLE, .from = 1},
+    {ARRAY},
+        {INT16, ERROR}, {STRING, .from = 6}, {STRING}, {STRING}, {STRING}, {STRING},
+        {ARRAY},
+            {STRING}, {STRING, .from = 4}, {STRING}, {STRING}, {BYTES}, {BYTES},
+        {END},
+        {INT32, .from = 3},
+    {END},
+    {0},
+};
+
+static const wl_kafka_field_t list_groups_request[] = {
+    {STRINGS, .from = 4}, {STRINGS, .from = 5},
+    {0},
+};
+
+static const wl_kafka_field_t list_groups_response[] = {
+    {INT32, THROTTLE, .from = 1}, {INT16, ERROR},
+    {ARRAY},
+        {STRING}, {STRING}, {STRING, .from = 4}, {STRING, .from = 5},
+    {END},
+    {0},
+};
+
 static const wl_kafka_field_t sasl_handshake_request[] = {
     {STRING},
     {0},
@@ -466,6 +496,29 @@ static const wl_kafka_field_t txn_offset_commit_response[] = {
     {0},
 };
 
+static const wl_kafka_field_t describe_configs_request[] = {
+    {ARRAY},
+        {INT8}, {STRING}, {STRINGS},
+    {END},
+    {INT8, .from = 1}, {INT8, .from = 3},
+    {0},
+};
+
+static const wl_kafka_field_t describe_configs_response[] = {
+    {INT32, THROTTLE},
+    {ARRAY},
+        {INT16, ERROR}, {STRING}, {INT8}, {STRING},
+        {ARRAY},
+            {STRING}, {STRING}, {INT8}, {INT8, .before = 1}, {INT8, .from = 1}, {INT8},
+            {ARRAY, .from = 1},
+                {STRING}, {STRING}, {INT8},
+            {END},
+            {INT8, .from = 3}, {STRING, .from = 3},
+        {END},
+    {END},
+    {0},
+};
+
 static const wl_kafka_field_t sasl_authenticate_request[] = {
     {BYTES, AUTH},
     {0},
@@ -510,6 +563,8 @@ static const wl_kafka_schema_t schemas[] = {
     [12] = {5, 4, heartbeat_request, heartbeat_response},
     [13] = {6, 4, leave_group_request, leave_group_response},
     [14] = {6, 4, sync_group_request, sync_group_response},
+    [15] = {7, 5, describe_groups_request, describe_groups_response},
+    [16] = {6, 3, list_groups_request, list_groups_response},
     [17] = {2, NEVER, sasl_handshake_request, sasl_handshake_response},
     [18] = {5, 3, api_versions_request, api_versions_response},
     [19] = {8, 5, create_topics_request, create_topics_response},
@@ -521,6 +576,7 @@ static const wl_kafka_schema_t schemas[] = {
     [25] = {5, 3, add_offsets_to_txn_request, add_offsets_to_txn_response},
     [26] = {6, 3, end_txn_request, end_txn_response},
     [28] = {6, 3, txn_offset_commit_request, txn_offset_commit_response},
+    [32] = {5, 4, describe_configs_request, describe_configs_response},
     [36] = {3, 2, sasl_authenticate_request, sasl_authenticate_response},
     [71] = {1, 0, get_telemetry_request, get_telemetry_response},
     [72] = {1, 0, push_telemetry_request, push_telemetry_response},

@@ -76,8 +76,7 @@ static gint64 member_key(wl_string_t group, wl_string_t member)
     return (gint64)((uint64_t)group << 32 | member);
 }
 
-void wl_kafka_join(wl_kafka_state_t *state, wl_string_t group, wl_string_t member,
-                   int64_t first_ns)
+void wl_kafka_join(wl_kafka_state_t *state, wl_string_t group, wl_string_t member, int64_t first_ns)
 {
     gint64 key = member_key(group, member);
 

@@ -13,8 +13,8 @@
 #define WL_KAFKA_STATE_MAX 100000u
 
 typedef struct wl_kafka_state {
-    GHashTable *topics;   /* 16 bytes -> wl_string_t */
-    GHashTable *joining;  /* group << 32 | member -> first byte of the first JoinGroup, ns */
+    GHashTable *topics;         /* 16 bytes -> wl_string_t */
+    GHashTable *joining;        /* group << 32 | member -> first byte of the first JoinGroup, ns */
     unsigned long_poll_percent; /* of max_wait: a Fetch that took as long was held back */
     uint64_t dropped;           /* beyond the bounds */
 } wl_kafka_state_t;

@@ -67,8 +67,8 @@ static wl_string_t intern(wl_matcher_t *matcher, wl_kafka_text_t text)
 static bool read_body(wl_matcher_t *matcher, const wl_kafka_message_t *message, int api,
                       int version, wl_kafka_body_t *body)
 {
-    wl_kafka_result_t result = wl_kafka_body_read(api, version, message->is_request,
-                                                  message->body, message->body_length, body);
+    wl_kafka_result_t result = wl_kafka_body_read(api, version, message->is_request, message->body,
+                                                  message->body_length, body);
 
     if (result == WL_BODY_MALFORMED) {
         wl_health_note(matcher->health, message->message.frame, WL_HEALTH_MALFORMED, 1);
@@ -89,8 +89,8 @@ static wl_kafka_details_t *own_details(wl_matcher_t *matcher, wl_exchange_t *ex)
 static void share_details(wl_matcher_t *matcher, wl_exchange_t *ex, wl_kafka_stream_t *stream,
                           wl_string_t group, wl_string_t member)
 {
-    uint32_t *shared = group == WL_STRING_NONE && member == WL_STRING_NONE ? &stream->plain
-                                                                          : &stream->grouped;
+    uint32_t *shared =
+        group == WL_STRING_NONE && member == WL_STRING_NONE ? &stream->plain : &stream->grouped;
     wl_kafka_details_t *details;
 
     if (*shared != 0) {
@@ -155,6 +155,9 @@ static void read_request(wl_matcher_t *matcher, const wl_kafka_message_t *messag
         message->message.first_ns != WL_NO_TIME) {
         wl_kafka_join(matcher->kafka, group, member, message->message.first_ns);
     }
+    if (message->api == WL_KAFKA_LEAVE_GROUP) {
+        wl_kafka_joined(matcher->kafka, group, member);
+    }
     if (message->api == WL_KAFKA_SASL_HANDSHAKE) {
         stream->sasl_started = message->message.first_ns != WL_NO_TIME;
         stream->sasl_start_ns = message->message.first_ns;
@@ -194,11 +197,11 @@ static bool was_held_back(const wl_matcher_t *matcher, const wl_exchange_t *ex,
 {
     int64_t time_ns = wl_span_ns(ex->request_first_ns, ex->answer_last_ns);
 
-    if (ex->u.kafka.api != WL_KAFKA_FETCH || ex->u.kafka.max_wait_ms <= 0) {
+    if (ex->u.kafka.api != WL_KAFKA_FETCH || ex->u.kafka.max_wait_ms <= 0 ||
+        (ex->u.kafka.known & WL_KAFKA_ASKS_NOTHING)) {
         return false;
     }
-    return (body != NULL && body->error == 0 && body->record_bytes == 0 &&
-            !(ex->u.kafka.known & WL_KAFKA_ASKS_NOTHING)) ||
+    return (body != NULL && body->error == 0 && body->record_bytes == 0) ||
            (time_ns != WL_NO_TIME && time_ns >= (int64_t)ex->u.kafka.max_wait_ms * 10000 *
                                                     matcher->kafka->long_poll_percent);
 }
@@ -261,8 +264,7 @@ static void learn_topic(wl_kafka_text_t name, const uint8_t *id, void *user)
     wl_kafka_name_topic(matcher->kafka, id, intern(matcher, name));
 }
 
-static void read_answer(wl_matcher_t *matcher, const wl_kafka_message_t *message,
-                        wl_exchange_t *ex)
+static void read_answer(wl_matcher_t *matcher, const wl_kafka_message_t *message, wl_exchange_t *ex)
 {
     int api = ex->u.kafka.api, version = ex->u.kafka.version;
     wl_kafka_body_t body;

@@ -13,7 +13,7 @@
 typedef struct {
     wl_message_t message;
     bool is_request;
-    int32_t length;         /* the PDU's own length field: bytes after it */
+    int32_t length; /* the PDU's own length field: bytes after it */
     int32_t correlation_id;
     const uint8_t *body; /* what follows the client id or, of a response, the correlation id */
     uint32_t body_length;

@@ -24,10 +24,10 @@ enum { FLAG_RETAIN = 0x01, FLAG_QOS = 0x06, FLAG_QOS_SHIFT = 1, FLAG_DUP = 0x08 
 typedef enum { IGNORED, REQUEST, ANSWER, STEP } role_t;
 static const struct {
     role_t role;
-    uint8_t kind;      /* of the exchange it belongs to */
-    bool from_client;  /* only clients send it ... */
-    bool from_broker;  /* ... only brokers do */
-    uint8_t flags;     /* the reserved flags it must have (3.1 allows DUP beside) */
+    uint8_t kind;     /* of the exchange it belongs to */
+    bool from_client; /* only clients send it ... */
+    bool from_broker; /* ... only brokers do */
+    uint8_t flags;    /* the reserved flags it must have (3.1 allows DUP beside) */
     bool has_id;
 } rules[16] = {
     [WL_CONNECT] = {REQUEST, WL_MQTT_CONNECT, true, false, 0, false},
@@ -101,9 +101,8 @@ static wl_string_t resolve_topic(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t
         return message->topic;
     }
     if (message->topic == WL_STRING_NONE) {
-        return mqtt->aliases == NULL
-                   ? WL_STRING_NONE
-                   : GPOINTER_TO_UINT(g_hash_table_lookup(mqtt->aliases, key));
+        return mqtt->aliases == NULL ? WL_STRING_NONE
+                                     : GPOINTER_TO_UINT(g_hash_table_lookup(mqtt->aliases, key));
     }
     if (mqtt->aliases == NULL) {
         mqtt->aliases = g_hash_table_new(g_direct_hash, g_direct_equal);

@@ -34,12 +34,12 @@ typedef struct {
     wl_message_t message;
     uint8_t header; /* first byte: type << 4 | flags */
     bool has_id;
-    uint16_t id;          /* packet identifier */
-    uint16_t topic_alias; /* v5 PUBLISH, 0 none */
-    wl_string_t topic;    /* PUBLISH: as sent, WL_STRING_NONE when only the alias was sent */
-    wl_string_t client;   /* CONNECT: client id; CONNACK: assigned client id */
-    int16_t reason;       /* WL_REASON_NONE if absent */
-    uint8_t version;      /* CONNECT: protocol level 3, 4, 5 */
+    uint16_t id;           /* packet identifier */
+    uint16_t topic_alias;  /* v5 PUBLISH, 0 none */
+    wl_string_t topic;     /* PUBLISH: as sent, WL_STRING_NONE when only the alias was sent */
+    wl_string_t client;    /* CONNECT: client id; CONNACK: assigned client id */
+    int16_t reason;        /* WL_REASON_NONE if absent */
+    uint8_t version;       /* CONNECT: protocol level 3, 4, 5 */
     bool sender_is_server; /* guess by port, used until a packet tells */
 } wl_mqtt_message_t;
 

@@ -248,11 +248,7 @@ const value_string wl_mqtt_kind_names[] = {
 };
 
 const value_string wl_mqtt_version_names[] = {
-    {0, "unknown"},
-    {3, "3.1"},
-    {4, "3.1.1"},
-    {5, "5.0"},
-    {0, NULL},
+    {0, "unknown"}, {3, "3.1"}, {4, "3.1.1"}, {5, "5.0"}, {0, NULL},
 };
 
 const value_string wl_mqtt_sender_names[] = {

@@ -8,10 +8,10 @@
 
 #include "compat.h"
 
-extern value_string_ext wl_kafka_api_names;     /* Kafka protocol guide, "Api Keys" */
-extern value_string_ext wl_kafka_error_names;   /* the same, "Error Codes" */
+extern value_string_ext wl_kafka_api_names;   /* Kafka protocol guide, "Api Keys" */
+extern value_string_ext wl_kafka_error_names; /* the same, "Error Codes" */
 extern const value_string wl_kafka_acks_names[];
-extern const value_string wl_mqtt_kind_names[]; /* WL_MQTT_* of exchange.h */
+extern const value_string wl_mqtt_kind_names[];   /* WL_MQTT_* of exchange.h */
 extern const value_string wl_mqtt_reason_names[]; /* MQTT 5.0, section 2.4 */
 extern const value_string wl_mqtt_version_names[];
 extern const value_string wl_mqtt_sender_names[]; /* 0 client, 1 broker */

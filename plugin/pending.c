@@ -92,8 +92,8 @@ static void stream_free(gpointer stream)
     g_slice_free(stream_t, stream);
 }
 
-wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total,
-                             wl_pending_evicted_t evicted, void *user)
+wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total, wl_pending_evicted_t evicted,
+                             void *user)
 {
     wl_pending_t *pt = g_new0(wl_pending_t, 1);
 

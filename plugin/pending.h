@@ -29,11 +29,11 @@ typedef struct {
 } wl_key_t;
 
 typedef enum {
-    WL_PENDING_NEW,      /* add: nothing was pending under this key */
-    WL_PENDING_REUSED,   /* add: an older request was, and is no more: *old is its value */
-    WL_PENDING_FOUND,    /* find, take: pending; *value is set */
-    WL_PENDING_DUPLICATE,/* find, take: answered already; *value is set */
-    WL_PENDING_ORPHAN    /* find, take: unknown; *value untouched */
+    WL_PENDING_NEW,       /* add: nothing was pending under this key */
+    WL_PENDING_REUSED,    /* add: an older request was, and is no more: *old is its value */
+    WL_PENDING_FOUND,     /* find, take: pending; *value is set */
+    WL_PENDING_DUPLICATE, /* find, take: answered already; *value is set */
+    WL_PENDING_ORPHAN     /* find, take: unknown; *value untouched */
 } wl_pending_result_t;
 
 typedef struct {
@@ -46,8 +46,8 @@ typedef struct wl_pending wl_pending_t;
 typedef void (*wl_pending_evicted_t)(uint32_t value, void *user);
 
 /* max_stream, max_total: most pending requests of one stream and of all; at least 1 each. */
-wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total,
-                             wl_pending_evicted_t evicted, void *user);
+wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total, wl_pending_evicted_t evicted,
+                             void *user);
 void wl_pending_free(wl_pending_t *pt);
 
 /* Returns NEW or REUSED. O(1). May evict the oldest request of the stream, or of all. */

@@ -39,7 +39,7 @@ static wl_matcher_t matcher;
 static wl_layout_t layout;
 static wl_paths_t *paths;
 static unsigned wanted_groups;
-static uint64_t forgotten; /* as noted so far */
+static uint64_t forgotten;            /* as noted so far */
 static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
 
 static bool enabled(int proto)
@@ -67,16 +67,19 @@ static void file_opened(void)
                         (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0) |
                         (pref_all_streams ? WL_WANT_TRANSPORT : 0);
     }
-    wl_framing_apply(matcher.health, wanted_groups & WL_WANT_MQTT, wanted_groups & WL_WANT_KAFKA);
+    matcher.streams = wl_streams_new(pref_pending_stream);
+    wl_framing_apply(matcher.health, matcher.streams, wanted_groups & WL_WANT_MQTT,
+                     wanted_groups & WL_WANT_KAFKA);
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
     set_postdissector_wanted_hfids(
-        handle, wanted_groups == 0 ? NULL : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
+        handle, wanted_groups == 0
+                    ? NULL
+                    : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
     matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
-    matcher.streams = wl_streams_new(pref_pending_stream);
     paths = wl_paths_new((int64_t)pref_jitter_gap_ms * 1000000, pref_stream_frames);
-    matcher.pending = wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted,
-                                     &matcher);
+    matcher.pending =
+        wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted, &matcher);
 }
 
 static void file_closed(void)
@@ -118,8 +121,8 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     wl_kafka_message_t kafka = {.message = *common};
     wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
-    const uint8_t *bytes = wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX,
-                                         &count);
+    const uint8_t *bytes =
+        wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX, &count);
     wl_span_t span;
 
     kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
@@ -194,7 +197,7 @@ static void note_forgotten(uint32_t frame)
     uint64_t dropped = wl_streams_dropped(matcher.streams) +
                        wl_store_counters(matcher.store)->strings_dropped +
                        wl_store_counters(matcher.store)->exchanges_dropped +
-                       wl_paths_dropped(paths);
+                       matcher.kafka->dropped + wl_paths_dropped(paths);
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));

@@ -15,16 +15,16 @@
  * The headers of MQTT and Kafka are not among them: a wanted field costs more on every packet of
  * the capture than the few bytes it stands for, which are read from the PDU's own place in the
  * buffer. NODES are found without asking before 4.6, which fakes top-level items nobody wants. */
-#define WL_WANTED(X)                              \
-    X(TCP, "tcp", NODES)                          \
-    X(TCP_LEN, "tcp.len", TRANSPORT)              \
-    X(TCP_SEGMENTS, "tcp.segments", NODES)        \
-    X(TCP_SEGMENT, "tcp.segment", TRANSPORT)      \
-    X(TLS, "tls", NODES)                          \
-    X(TLS_APP_DATA, "tls.app_data", TRANSPORT)    \
-    X(TLS_SEGMENTS, "tls.segments", NODES)        \
-    X(TLS_SEGMENT, "tls.segment", TRANSPORT)      \
-    X(MQTT, "mqtt", NODES)                        \
+#define WL_WANTED(X)                           \
+    X(TCP, "tcp", NODES)                       \
+    X(TCP_LEN, "tcp.len", TRANSPORT)           \
+    X(TCP_SEGMENTS, "tcp.segments", NODES)     \
+    X(TCP_SEGMENT, "tcp.segment", TRANSPORT)   \
+    X(TLS, "tls", NODES)                       \
+    X(TLS_APP_DATA, "tls.app_data", TRANSPORT) \
+    X(TLS_SEGMENTS, "tls.segments", NODES)     \
+    X(TLS_SEGMENT, "tls.segment", TRANSPORT)   \
+    X(MQTT, "mqtt", NODES)                     \
     X(KAFKA, "kafka", NODES)
 
 typedef enum {
@@ -32,7 +32,7 @@ typedef enum {
 #define X(id, name, group) WL_ITEM_##id,
     WL_WANTED(X)
 #undef X
-    WL_ITEM_COUNT
+        WL_ITEM_COUNT
 } wl_item_t;
 
 enum { WL_WANT_TRANSPORT = 1, WL_WANT_MQTT = 2, WL_WANT_KAFKA = 4, WL_WANT_NODES = 8 };

@@ -24,12 +24,11 @@ static wl_string_t take_name(cursor_t *cursor, uint32_t length, wl_store_t *stor
  * length of two bytes is STRING, PAIR is two of those. 0: no such property. */
 enum { VARINT = 0x80, STRING, PAIR };
 static const uint8_t property_size[] = {
-    [0x01] = 1,      [0x02] = 4,      [0x03] = STRING, [0x08] = STRING, [0x09] = STRING,
-    [0x0b] = VARINT, [0x11] = 4,      [0x12] = STRING, [0x13] = 2,      [0x15] = STRING,
-    [0x16] = STRING, [0x17] = 1,      [0x18] = 4,      [0x19] = 1,      [0x1a] = STRING,
-    [0x1c] = STRING, [0x1f] = STRING, [0x21] = 2,      [0x22] = 2,      [0x23] = 2,
-    [0x24] = 1,      [0x25] = 1,      [0x26] = PAIR,   [0x27] = 4,      [0x28] = 1,
-    [0x29] = 1,      [0x2a] = 1,
+    [0x01] = 1, [0x02] = 4,      [0x03] = STRING, [0x08] = STRING, [0x09] = STRING, [0x0b] = VARINT,
+    [0x11] = 4, [0x12] = STRING, [0x13] = 2,      [0x15] = STRING, [0x16] = STRING, [0x17] = 1,
+    [0x18] = 4, [0x19] = 1,      [0x1a] = STRING, [0x1c] = STRING, [0x1f] = STRING, [0x21] = 2,
+    [0x22] = 2, [0x23] = 2,      [0x24] = 1,      [0x25] = 1,      [0x26] = PAIR,   [0x27] = 4,
+    [0x28] = 1, [0x29] = 1,      [0x2a] = 1,
 };
 enum { ASSIGNED_CLIENT = 0x12, TOPIC_ALIAS = 0x23 };
 

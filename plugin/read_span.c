@@ -38,7 +38,8 @@ void wl_layout_clear(wl_layout_t *layout)
 
 static void add_part(GArray *parts, const field_info *finfo, uint32_t frame)
 {
-    wl_part_t part = {finfo->ds_tvb, (uint32_t)finfo->start, (uint32_t)MAX(finfo->length, 0), frame};
+    wl_part_t part = {finfo->ds_tvb, (uint32_t)finfo->start, (uint32_t)MAX(finfo->length, 0),
+                      frame};
     g_array_append_val(parts, part);
 }
 
@@ -94,9 +95,12 @@ static bool tcp_span(const wl_layout_t *layout, const tvbuff_t *buffer, uint32_t
     const wl_piece_t *piece;
 
     if (buffer == layout->tcp_buffer) {
-        *span = (wl_span_t){segment->frame, segment->time_ns,
+        *span = (wl_span_t){segment->frame,
+                            segment->time_ns,
                             segment->seq + (start - layout->payload_start),
-                            segment->seq + (end - layout->payload_start), segment->frame, true};
+                            segment->seq + (end - layout->payload_start),
+                            segment->frame,
+                            true};
         return true;
     }
     part = part_at(layout->tcp_parts, buffer, start);
@@ -185,8 +189,8 @@ static bool tls_span(wl_layout_t *layout, packet_info *pinfo, const field_info *
         if (nth_last >= layout->tls_records->len) {
             return false;
         }
-        record = &g_array_index(layout->tls_records, wl_part_t,
-                                layout->tls_records->len - 1 - nth_last);
+        record =
+            &g_array_index(layout->tls_records, wl_part_t, layout->tls_records->len - 1 - nth_last);
         return record_span(layout, record, span);
     }
     piece = wl_half_find_record(layout->half, part->frame, nth_last);
@@ -194,8 +198,8 @@ static bool tls_span(wl_layout_t *layout, packet_info *pinfo, const field_info *
         return false;
     }
     *span = (wl_span_t){piece->first_frame, piece->first_ns, piece->seq, 0, piece->frame, false};
-    part = part_at(layout->tls_parts, pdu->ds_tvb,
-                   (uint32_t)(pdu->start + MAX(pdu->length, 1) - 1));
+    part =
+        part_at(layout->tls_parts, pdu->ds_tvb, (uint32_t)(pdu->start + MAX(pdu->length, 1) - 1));
     if (part != NULL && part->frame == layout->segment->frame && layout->tls_records->len > 0) {
         nth_last = later_parts(layout->tls_parts, part);
         if (nth_last < layout->tls_records->len &&

@@ -26,15 +26,15 @@ typedef struct {
 typedef struct {
     const wl_segment_t *segment;
     const wl_half_t *half;
-    const tvbuff_t *tcp_buffer; /* data source the TCP header is in */
-    uint32_t payload_start;     /* of the TCP payload in it */
-    GArray *tcp_parts, *tls_parts, *tls_records;   /* wl_part_t */
+    const tvbuff_t *tcp_buffer;                  /* data source the TCP header is in */
+    uint32_t payload_start;                      /* of the TCP payload in it */
+    GArray *tcp_parts, *tls_parts, *tls_records; /* wl_part_t */
     GPtrArray *decrypted; /* data sources of decrypted TLS records, in order */
 } wl_layout_t;
 
 typedef struct {
     uint32_t first_frame;
-    int64_t first_ns;  /* WL_NO_TIME when the frame is no longer known */
+    int64_t first_ns; /* WL_NO_TIME when the frame is no longer known */
     uint32_t first_seq, end_seq;
     uint32_t record_frame; /* TLS: frame that completed the record it began in */
     bool seq_known;

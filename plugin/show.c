@@ -279,15 +279,14 @@ void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_t
         proto_tree *subtree;
 
         shown->describe(record, line);
-        item = proto_tree_add_protocol_format(tree, shown->proto, tvb, 0, 0, "%s: %s",
-                                              shown->title, line->str);
+        item = proto_tree_add_protocol_format(tree, shown->proto, tvb, 0, 0, "%s: %s", shown->title,
+                                              line->str);
         g_string_free(line, TRUE);
         proto_item_set_generated(item);
         subtree = proto_item_add_subtree(item, ett_event);
         add_fields(subtree, tvb, common_fields, shown->common_ids, G_N_ELEMENTS(common_fields),
                    record, later_pass);
-        add_fields(subtree, tvb, shown->fields, shown->ids, shown->field_count, record,
-                   later_pass);
+        add_fields(subtree, tvb, shown->fields, shown->ids, shown->field_count, record, later_pass);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
         if (findings[i].event == record->event && findings[i].applies(record, later_pass)) {

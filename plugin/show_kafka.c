@@ -155,8 +155,8 @@ static const wl_field_t fields[] = {
      get_correlation_id, "Correlation id of request and response"},
     {"acks", "Required acks", FT_INT16, BASE_DEC, VALS(wl_kafka_acks_names), WITH_REQUEST, false,
      get_acks, "Produce: who must have the records before the broker answers"},
-    {"inflight", "Requests in flight", FT_UINT32, BASE_DEC, NULL, WITH_REQUEST, false,
-     get_inflight, "Requests open on the connection when this one was sent, itself included"},
+    {"inflight", "Requests in flight", FT_UINT32, BASE_DEC, NULL, WITH_REQUEST, false, get_inflight,
+     "Requests open on the connection when this one was sent, itself included"},
     {"wait_time", "Wait behind earlier requests", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_ANSWER,
      false, get_wait_time,
      "Part of the service time spent behind an earlier request of the connection, its throttling "
@@ -201,7 +201,8 @@ static void describe(const wl_record_t *record, GString *line)
         g_string_append_printf(line, "answer %d without request", (int32_t)ex->id);
         return;
     }
-    g_string_append_printf(line, "%s v%d", wl_kafka_api_name(ex->u.kafka.api, buffer, sizeof buffer),
+    g_string_append_printf(line, "%s v%d",
+                           wl_kafka_api_name(ex->u.kafka.api, buffer, sizeof buffer),
                            ex->u.kafka.version);
     if (record->event == WL_EVENT_ANSWER || record->event == WL_EVENT_ACK) {
         bool answer = record->event == WL_EVENT_ANSWER;

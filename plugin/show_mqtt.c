@@ -85,13 +85,12 @@ static bool get_version(const wl_record_t *record, wl_value_t *value)
 }
 
 static const wl_field_t fields[] = {
-    {"pubrec_time", "PUBLISH to PUBREC", FT_RELATIVE_TIME, BASE_NONE, NULL,
-     WL_ON(WL_EVENT_PUBREC), false, get_pubrec_time,
-     "QoS 2: from the first byte of the PUBLISH to the last of the PUBREC"},
+    {"pubrec_time", "PUBLISH to PUBREC", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_PUBREC),
+     false, get_pubrec_time, "QoS 2: from the first byte of the PUBLISH to the last of the PUBREC"},
     {"pubrel_time", "PUBREC to PUBREL", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_PUBREL),
      false, get_pubrel_time, "QoS 2: from the first byte of the PUBREC to the last of the PUBREL"},
-    {"pubcomp_time", "PUBREL to PUBCOMP", FT_RELATIVE_TIME, BASE_NONE, NULL,
-     WL_ON(WL_EVENT_ANSWER), false, get_pubcomp_time,
+    {"pubcomp_time", "PUBREL to PUBCOMP", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_ANSWER),
+     false, get_pubcomp_time,
      "QoS 2: from the first byte of the PUBREL to the last of the PUBCOMP"},
     {"leg_of", "Leg of frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST),
      WL_ON(WL_EVENT_PUBREC) | WL_ON(WL_EVENT_PUBREL), false, get_leg_of,
@@ -109,8 +108,8 @@ static const wl_field_t fields[] = {
      "RETAIN flag of the PUBLISH"},
     {"version", "MQTT version", FT_UINT8, BASE_DEC, VALS(wl_mqtt_version_names), ANY_EVENT, false,
      get_version, "Protocol level of the CONNECT"},
-    {"reason_code", "Reason code", FT_UINT8, BASE_HEX, VALS(wl_mqtt_reason_names), ON_FINISH,
-     false, get_reason_code, "Reason or return code of the answer, where it carries one"},
+    {"reason_code", "Reason code", FT_UINT8, BASE_HEX, VALS(wl_mqtt_reason_names), ON_FINISH, false,
+     get_reason_code, "Reason or return code of the answer, where it carries one"},
     {"retries", "Retries", FT_UINT16, BASE_DEC, NULL, WL_ON(WL_EVENT_ANSWER), false, get_retries,
      "How often the PUBLISH or its PUBREL was sent again before the answer"},
 };

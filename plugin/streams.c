@@ -78,6 +78,7 @@ wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment)
     }
     stream = g_new0(wl_stream_t, 1);
     stream->number = segment->stream;
+    stream->from_syn = (segment->flags & WL_TCP_SYN) != 0;
     stream->port[0] = segment->source_port;
     stream->port[1] = segment->destination_port;
     stream->address_length = MIN(segment->address_length, sizeof stream->address);
@@ -277,9 +278,9 @@ wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment
         gap_add(sequence,
                 (wl_gap_t){sequence->next_seq, segment->seq, segment->time_ns, false});
     } else if (wl_seq_before(segment->seq, sequence->next_seq)) {
-        order = gaps_fill(sequence, segment->seq, end, found) > 0         ? WL_SEGMENT_FILLS
-                : wl_seq_before(sequence->next_seq, end) ? WL_SEGMENT_NEXT
-                                                         : WL_SEGMENT_AGAIN;
+        order = gaps_fill(sequence, segment->seq, end, found) > 0 ? WL_SEGMENT_FILLS
+                : wl_seq_before(sequence->next_seq, end)          ? WL_SEGMENT_NEXT
+                                                                  : WL_SEGMENT_AGAIN;
     }
     if (wl_seq_before(sequence->next_seq, end)) {
         sequence->next_seq = end;

@@ -23,8 +23,8 @@ typedef struct {
     uint32_t seq, ack;
     uint32_t length; /* payload bytes on the wire */
     uint16_t source_port, destination_port;
-    uint16_t window; /* as on the wire, not scaled */
-    uint8_t flags; /* WL_TCP_* */
+    uint16_t window;      /* as on the wire, not scaled */
+    uint8_t flags;        /* WL_TCP_* */
     uint64_t header_hash; /* of all bytes of the TCP header: tells a copy from one sent again */
     const uint8_t *source_address; /* any family; compared only when both ports are equal */
     uint8_t address_length;
@@ -52,10 +52,10 @@ typedef struct {
 
 /* What a data segment is to those before it. */
 typedef enum {
-    WL_SEGMENT_NEXT,    /* new bytes, with or without a gap before them */
-    WL_SEGMENT_FILLS,   /* bytes of a gap: out of order, or lost before the capture and sent again */
-    WL_SEGMENT_AGAIN,   /* nothing new */
-    WL_SEGMENT_TWICE    /* the very segment before, captured a second time */
+    WL_SEGMENT_NEXT,  /* new bytes, with or without a gap before them */
+    WL_SEGMENT_FILLS, /* bytes of a gap: out of order, or lost before the capture and sent again */
+    WL_SEGMENT_AGAIN, /* nothing new */
+    WL_SEGMENT_TWICE  /* the very segment before, captured a second time */
 } wl_order_t;
 
 typedef struct {
@@ -91,23 +91,24 @@ typedef struct {
     uint8_t version;   /* 3, 4, 5; 0 unknown */
     wl_string_t client;
     uint32_t ping_sent[2], ping_answered[2]; /* PINGREQs have no id: they are numbered here */
-    GHashTable *aliases; /* direction << 16 | alias -> wl_string_t */
+    GHashTable *aliases;                     /* direction << 16 | alias -> wl_string_t */
 } wl_mqtt_stream_t;
 
 /* Kafka state of a connection; an index is stored plus one, so that 0 is none. */
 typedef struct {
-    wl_string_t broker;    /* address:port */
-    wl_string_t fetched;   /* what the last Fetch that named any topic named first */
+    wl_string_t broker;          /* address:port */
+    wl_string_t fetched;         /* what the last Fetch that named any topic named first */
     uint16_t topics, partitions; /* how many it named */
     bool sasl_started;
-    int64_t sasl_start_ns; /* first byte of the SaslHandshake request */
+    int64_t sasl_start_ns;    /* first byte of the SaslHandshake request */
     bool answered[2];         /* by direction of the requester: a response was seen */
     int64_t busy_until_ns[2]; /* end of the last response, and of the pause it imposed */
-    uint32_t plain, grouped; /* details its requests share: without and with a group */
+    uint32_t plain, grouped;  /* details its requests share: without and with a group */
 } wl_kafka_stream_t;
 
 typedef struct {
     uint32_t number; /* tcp.stream */
+    bool from_syn;   /* its first segment was a SYN: nothing before it is missing */
     uint16_t port[2];
     uint8_t address[16]; /* source address of direction 0 */
     uint8_t address_length;

@@ -121,8 +121,9 @@ static void take_brokers(wl_table_t *table, const void *tapped, packet_info *pin
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
     const wl_kafka_details_t *details = wl_store_kafka(record->store, ex);
-    wl_row_key_t key = {.text = {details != NULL ? wl_latency_name(record, details->broker, "(unknown)")
-                                                 : "(unknown)"}};
+    wl_row_key_t key = {.text = {details != NULL
+                                     ? wl_latency_name(record, details->broker, "(unknown)")
+                                     : "(unknown)"}};
     rows_t rows = rows_of(table, record, &key, 1);
 
     wl_latency_take(table, record, rows.row, rows.asked);
@@ -182,9 +183,8 @@ static void take_groups(wl_table_t *table, const void *tapped, packet_info *pinf
     add_group_times(table, wl_table_row(table, &key), record);
 }
 
-#define COUNTS                                                                       \
-    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(DUPLICATES) | WL_COUNTS_OF(ORPHANS) | \
-     WL_COUNTS_OF(REUSED))
+#define COUNTS \
+    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(DUPLICATES) | WL_COUNTS_OF(ORPHANS) | WL_COUNTS_OF(REUSED))
 
 static const wl_extra_t group_extras[] = {
     [EXTRA_REBALANCES] = {"Rebalances", WL_EXTRA_UINT, 10, 0},

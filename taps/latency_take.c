@@ -8,8 +8,8 @@ const char *wl_latency_name(const wl_record_t *record, wl_string_t string, const
     return string == WL_STRING_NONE ? none : wl_store_text(record->store, string);
 }
 
-static int64_t answer(wl_table_t *table, const wl_record_t *record, wl_row_t *row,
-                      wl_row_t *asked, int64_t end_ns)
+static int64_t answer(wl_table_t *table, const wl_record_t *record, wl_row_t *row, wl_row_t *asked,
+                      int64_t end_ns)
 {
     int64_t time_ns = wl_span_ns(record->ex->request_first_ns, end_ns);
 

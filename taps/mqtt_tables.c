@@ -82,8 +82,8 @@ static void take_clients(wl_table_t *table, const void *tapped, packet_info *pin
     wl_latency_take(table, record, row, asked);
 }
 
-#define COUNTS                                                                       \
-    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(RETRIES) | WL_COUNTS_OF(DUPLICATES) |         \
+#define COUNTS                                                               \
+    (WL_COUNTS_OF(LATE) | WL_COUNTS_OF(RETRIES) | WL_COUNTS_OF(DUPLICATES) | \
      WL_COUNTS_OF(ORPHANS) | WL_COUNTS_OF(REUSED))
 
 static const wl_table_def_t tables[] = {

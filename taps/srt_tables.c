@@ -31,8 +31,8 @@ static srt_stat_table *table_at(void *data, unsigned index)
 
 static void kafka_init(struct register_srt *srt _U_, GArray *tables)
 {
-    srt_stat_table *table = init_srt_table("Kafka APIs", "APIs", tables, KAFKA_ROWS, "API",
-                                           "wirelat.kafka.api", NULL);
+    srt_stat_table *table =
+        init_srt_table("Kafka APIs", "APIs", tables, KAFKA_ROWS, "API", "wirelat.kafka.api", NULL);
     char buffer[16];
 
     for (int api = 0; api < KAFKA_APIS; api++) {
@@ -47,9 +47,9 @@ static int kafka_row(const wl_exchange_t *ex)
     if (ex->u.kafka.api != WL_KAFKA_FETCH) {
         return ex->u.kafka.api;
     }
-    return !(ex->u.kafka.known & WL_KAFKA_ASKED_BODY)  ? KAFKA_FETCH_UNKNOWN
-           : ex->u.kafka.known & WL_KAFKA_LONG_POLL ? KAFKA_LONG_POLL
-                                                    : WL_KAFKA_FETCH;
+    return !(ex->u.kafka.known & WL_KAFKA_ASKED_BODY) ? KAFKA_FETCH_UNKNOWN
+           : ex->u.kafka.known & WL_KAFKA_LONG_POLL   ? KAFKA_LONG_POLL
+                                                      : WL_KAFKA_FETCH;
 }
 
 static tap_packet_status kafka_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_,

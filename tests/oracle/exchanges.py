@@ -7,7 +7,7 @@
 
 An event is a dictionary: "what", "protocol", "stream", "frame", "id", "request" (the frame that
 completed the request) and whatever else is known, times in ns. Requests also have "outcome":
-answered, open, one-way, reused.
+answered, open, one-way, reused; what ends them or a step of theirs has them as "exchange".
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -137,7 +137,7 @@ class Matcher:
         self.finished[key] = request
         request["outcome"], request["response_in"] = "answered", message.order
         shared = {name: request[name] for name in self.SHARED if name in request}
-        return self.note("answer", message, **shared, **values,
+        return self.note("answer", message, exchange=request, **shared, **values,
                          time=last - request["first"], service_time=first - request["last"],
                          request_spread=request["last"] - request["first"],
                          response_spread=last - first)
@@ -157,7 +157,7 @@ class Matcher:
             self.events.append({
                 "what": "ack", "protocol": self.protocol, "stream": self.connection.number,
                 "frame": frame, "id": request["id"], "request": request["request"],
-                "ack_time": time - request["first"]})
+                "ack_time": time - request["first"], "exchange": request})
 
 
 class Kafka(Matcher):
@@ -293,8 +293,8 @@ class Mqtt(Matcher):
             self.again(key, message, packet.id or 0)
             return
         values = {"reason_code": packet.reason}
-        if kind == PUBLISH and "pubrel" in request:
-            values["pubcomp_time"] = message.place.last_time - request["pubrel"].first_time
+        if kind == PUBLISH and "released" in request:
+            values["pubcomp_time"] = message.place.last_time - request["released"].first_time
         event = self.answered(key, request, message, **values)
         if kind == CONNECT:
             event["client_id"] = self.client
@@ -306,11 +306,11 @@ class Mqtt(Matcher):
         if before is None or before["qos"] != 2:
             self.note("orphan", message, id=packet.id)
             return
-        if request is None or "pubrec" in request:
+        if request is None or "received" in request:
             self.note("duplicate", message, id=packet.id, request=before["request"])
             return
-        request["pubrec"] = message.place
-        self.note("pubrec", message, id=packet.id, request=request["request"],
+        request["received"] = message.place
+        self.note("pubrec", message, id=packet.id, request=request["request"], exchange=request,
                   pubrec_time=message.place.last_time - request["first"])
         if (packet.reason or 0) >= 0x80:
             self.answered(key, request, message, reason_code=packet.reason)
@@ -319,15 +319,16 @@ class Mqtt(Matcher):
         request = self.pending.get((message.side, PUBLISH, packet.id))
         if request is None or request["qos"] != 2:
             return
-        if "pubrel" in request:
+        if "released" in request:
             request["retries"] += 1
             self.note("retry", message, id=packet.id, request=request["request"])
             return
-        request["pubrel"] = message.place
+        request["released"] = message.place
         values = {}
-        if "pubrec" in request:
-            values["pubrel_time"] = message.place.last_time - request["pubrec"].first_time
-        self.note("pubrel", message, id=packet.id, request=request["request"], **values)
+        if "received" in request:
+            values["pubrel_time"] = message.place.last_time - request["received"].first_time
+        self.note("pubrel", message, id=packet.id, request=request["request"], exchange=request,
+                  **values)
 
     def auth(self, message, packet):
         key = (1 - message.side, REAUTHENTICATE, None)

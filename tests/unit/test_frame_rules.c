@@ -50,9 +50,9 @@ static void test_mqtt_header_split_anywhere(void **state)
     assert_int_equal(wl_frame_whole(wl_header_mqtt, packet->data, 4, &any, 2, &split, &tail), 0);
     assert_false(split);
     assert_int_equal(tail, packet->len);
-    assert_int_equal(wl_frame_whole(wl_header_mqtt, packet->data, packet->len, &any, 2, &split,
-                                    &tail),
-                     packet->len);
+    assert_int_equal(
+        wl_frame_whole(wl_header_mqtt, packet->data, packet->len, &any, 2, &split, &tail),
+        packet->len);
     assert_int_equal(tail, 0);
     g_byte_array_free(packet, TRUE);
 }
@@ -66,9 +66,9 @@ static void test_mqtt_finds_the_next_packet(void **state)
     g_byte_array_append(bytes, next->data, next->len);
     /* From any place inside the first packet the second is found, and never an earlier place. */
     for (uint32_t from = 20; from < begins; from += 7) {
-        assert_int_equal(from + wl_frame_find(wl_header_mqtt, bytes->data + from,
-                                              bytes->len - from, &any),
-                         begins);
+        assert_int_equal(
+            from + wl_frame_find(wl_header_mqtt, bytes->data + from, bytes->len - from, &any),
+            begins);
     }
     assert_int_equal(wl_frame_find(wl_header_mqtt, bytes->data, bytes->len, &any), 0);
     g_byte_array_free(bytes, TRUE);
@@ -86,8 +86,8 @@ static void test_mqtt_shapes(void **state)
         {{0x41, 0x02, 0x00, 0x01}, 4, WL_HEADER_IMPOSSIBLE}, /* with a reserved flag */
         {{0x62, 0x02, 0x00, 0x01}, 4, WL_HEADER_WEAK},       /* PUBREL */
         {{0x60, 0x02, 0x00, 0x01}, 4, WL_HEADER_IMPOSSIBLE},
-        {{0x6a, 0x02, 0x00, 0x01}, 4, WL_HEADER_WEAK},       /* 3.1: PUBREL again */
-        {{0xc0, 0x00}, 2, WL_HEADER_WEAK},                   /* PINGREQ */
+        {{0x6a, 0x02, 0x00, 0x01}, 4, WL_HEADER_WEAK}, /* 3.1: PUBREL again */
+        {{0xc0, 0x00}, 2, WL_HEADER_WEAK},             /* PINGREQ */
         {{0xc0, 0x01, 0x00}, 3, WL_HEADER_IMPOSSIBLE},
         {{0x36, 0x04, 0x00, 0x01, 'a', 'b'}, 6, WL_HEADER_IMPOSSIBLE}, /* QoS 3 */
         {{0x30, 0x03, 0x00, 0x09, 'a'}, 5, WL_HEADER_IMPOSSIBLE},      /* topic beyond the end */
@@ -108,8 +108,25 @@ static void test_mqtt_shapes(void **state)
 static void append_request(GByteArray *bytes, int32_t id, unsigned body)
 {
     uint32_t size = 10 + 5 + body;
-    uint8_t head[] = {0, (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, 0, 1, 0, 11,
-                      0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 5, 'c', 'l', 'i', 'n', 't'};
+    uint8_t head[] = {0,
+                      (uint8_t)(size >> 16),
+                      (uint8_t)(size >> 8),
+                      (uint8_t)size,
+                      0,
+                      1,
+                      0,
+                      11,
+                      0,
+                      0,
+                      (uint8_t)(id >> 8),
+                      (uint8_t)id,
+                      0,
+                      5,
+                      'c',
+                      'l',
+                      'i',
+                      'n',
+                      't'};
 
     g_byte_array_append(bytes, head, sizeof head);
     for (unsigned i = 0; i < body; i++) {
@@ -128,9 +145,9 @@ static void test_kafka_request_found_inside(void **state)
     begins = bytes->len;
     append_request(bytes, 301, 40);
     for (uint32_t from = 30; from < begins; from += 11) {
-        assert_int_equal(from + wl_frame_find(wl_header_kafka, bytes->data + from,
-                                              bytes->len - from, &request),
-                         begins);
+        assert_int_equal(
+            from + wl_frame_find(wl_header_kafka, bytes->data + from, bytes->len - from, &request),
+            begins);
     }
     g_byte_array_free(bytes, TRUE);
 }
@@ -149,8 +166,7 @@ static void test_kafka_response_needs_a_known_id(void **state)
     assert_int_equal(wl_header_kafka(response, sizeof response, &context, &length),
                      WL_HEADER_IMPOSSIBLE);
     context.ids_known = false;
-    assert_int_equal(wl_header_kafka(response, sizeof response, &context, &length),
-                     WL_HEADER_WEAK);
+    assert_int_equal(wl_header_kafka(response, sizeof response, &context, &length), WL_HEADER_WEAK);
     response[0] = 0x7f; /* two gigabytes */
     assert_int_equal(wl_header_kafka(response, sizeof response, &context, &length),
                      WL_HEADER_IMPOSSIBLE);

@@ -95,15 +95,20 @@ static int32_t findings(const bench_t *b, wl_health_kind_t kind)
 
 static bool kafka_request(bench_t *b, int32_t id, int16_t api, int16_t acks)
 {
-    wl_kafka_message_t m = {.message = message(b, CLIENT), .is_request = true, .length = 96,
-                            .correlation_id = id, .api = api, .version = 13, .acks = acks};
+    wl_kafka_message_t m = {.message = message(b, CLIENT),
+                            .is_request = true,
+                            .length = 96,
+                            .correlation_id = id,
+                            .api = api,
+                            .version = 13,
+                            .acks = acks};
     return wl_kafka_match(&b->matcher, &m);
 }
 
 static bool kafka_response(bench_t *b, int32_t id)
 {
-    wl_kafka_message_t m = {.message = message(b, BROKER), .length = 40, .correlation_id = id,
-                            .api = -1};
+    wl_kafka_message_t m = {
+        .message = message(b, BROKER), .length = 40, .correlation_id = id, .api = -1};
     return wl_kafka_match(&b->matcher, &m);
 }
 
@@ -112,10 +117,10 @@ static void test_kafka_pairs_by_id(void **state)
     bench_t *b = *state;
     wl_record_t record;
 
-    kafka_request(b, 10, 0, -1);  /* frame 1 */
+    kafka_request(b, 10, 0, -1); /* frame 1 */
     kafka_request(b, 11, 1, WL_KAFKA_ACKS_UNKNOWN);
     kafka_request(b, 12, 3, WL_KAFKA_ACKS_UNKNOWN);
-    kafka_response(b, 11);        /* frame 4: out of order is no matter */
+    kafka_response(b, 11); /* frame 4: out of order is no matter */
     kafka_response(b, 10);
     record = event_of(b, 4);
     assert_int_equal(record.event, WL_EVENT_ANSWER);
@@ -165,13 +170,15 @@ static void test_kafka_gates(void **state)
         int32_t length;
         int16_t api, version;
         bool cut;
-    } bad[] = {{7, 0, 0, false},     {96, -1, 0, false},      {96, 128, 0, false},
-               {96, 0, -1, false},   {96, 0, 32, false},      {INT32_MAX, 0, 0, false},
+    } bad[] = {{7, 0, 0, false},   {96, -1, 0, false}, {96, 128, 0, false},
+               {96, 0, -1, false}, {96, 0, 32, false}, {INT32_MAX, 0, 0, false},
                {96, 0, 0, true}};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
-        wl_kafka_message_t m = {.message = message(b, CLIENT), .is_request = true,
-                                .length = bad[i].length, .api = bad[i].api,
+        wl_kafka_message_t m = {.message = message(b, CLIENT),
+                                .is_request = true,
+                                .length = bad[i].length,
+                                .api = bad[i].api,
                                 .version = bad[i].version};
         m.message.cut = bad[i].cut;
         assert_false(wl_kafka_match(&b->matcher, &m));
@@ -199,8 +206,11 @@ static void test_kafka_eviction_is_noted(void **state)
 
 static bool mqtt(bench_t *b, unsigned from, uint8_t header, uint16_t id, int16_t reason)
 {
-    wl_mqtt_message_t m = {.message = message(b, from), .header = header, .has_id = id != 0,
-                           .id = id, .reason = reason};
+    wl_mqtt_message_t m = {.message = message(b, from),
+                           .header = header,
+                           .has_id = id != 0,
+                           .id = id,
+                           .reason = reason};
     return wl_mqtt_match(&b->matcher, &m);
 }
 
@@ -322,8 +332,10 @@ static void test_mqtt_assigned_client_id(void **state)
 {
     bench_t *b = *state;
     wl_string_t name = wl_store_intern(b->matcher.store, "auto-1");
-    wl_mqtt_message_t connect = {.message = message(b, CLIENT), .header = PACKET(WL_CONNECT, 0),
-                                 .version = 5, .reason = NO_REASON};
+    wl_mqtt_message_t connect = {.message = message(b, CLIENT),
+                                 .header = PACKET(WL_CONNECT, 0),
+                                 .version = 5,
+                                 .reason = NO_REASON};
     wl_mqtt_message_t connack = {.header = PACKET(WL_CONNACK, 0), .client = name, .reason = 0};
 
     wl_mqtt_match(&b->matcher, &connect);
@@ -344,13 +356,18 @@ static void test_mqtt_topic_alias_is_per_direction(void **state)
     const struct {
         unsigned from;
         wl_string_t topic, expected;
-    } steps[] = {{CLIENT, up, up},   {BROKER, WL_STRING_NONE, WL_STRING_NONE},
-                 {BROKER, down, down}, {CLIENT, WL_STRING_NONE, up},
+    } steps[] = {{CLIENT, up, up},
+                 {BROKER, WL_STRING_NONE, WL_STRING_NONE},
+                 {BROKER, down, down},
+                 {CLIENT, WL_STRING_NONE, up},
                  {BROKER, WL_STRING_NONE, down}};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
-        wl_mqtt_message_t m = {.message = message(b, steps[i].from), .header = PUBLISH_QOS(0),
-                               .topic = steps[i].topic, .topic_alias = 1, .reason = NO_REASON};
+        wl_mqtt_message_t m = {.message = message(b, steps[i].from),
+                               .header = PUBLISH_QOS(0),
+                               .topic = steps[i].topic,
+                               .topic_alias = 1,
+                               .reason = NO_REASON};
         wl_mqtt_match(&b->matcher, &m);
         assert_int_equal(event_of(b, b->frame).ex->u.mqtt.topic, steps[i].expected);
     }
@@ -363,9 +380,9 @@ static void test_mqtt_gates(void **state)
         uint8_t header;
         uint16_t id;
     } bad[] = {
-        {PACKET(0, 0), 1},          {PACKET(WL_PUBLISH, 6), 1}, /* QoS 3 */
-        {PUBLISH_QOS(1), 0},        {PACKET(WL_PUBACK, 2), 1},  {PACKET(WL_PUBACK, 0), 0},
-        {PACKET(WL_PUBREL, 0), 1},  {PACKET(WL_SUBSCRIBE, 0), 1}, {PACKET(WL_PINGREQ, 1), 0},
+        {PACKET(0, 0), 1},         {PACKET(WL_PUBLISH, 6), 1}, /* QoS 3 */
+        {PUBLISH_QOS(1), 0},       {PACKET(WL_PUBACK, 2), 1},    {PACKET(WL_PUBACK, 0), 0},
+        {PACKET(WL_PUBREL, 0), 1}, {PACKET(WL_SUBSCRIBE, 0), 1}, {PACKET(WL_PINGREQ, 1), 0},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -393,8 +410,10 @@ static void test_tcp_ack(void **state)
         wl_mqtt_match(&b->matcher, &m);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(acks); i++) {
-        wl_segment_t segment = {.frame = ++b->frame, .time_ns = b->frame * 1000,
-                                .ack = acks[i].ack, .flags = WL_TCP_ACK};
+        wl_segment_t segment = {.frame = ++b->frame,
+                                .time_ns = b->frame * 1000,
+                                .ack = acks[i].ack,
+                                .flags = WL_TCP_ACK};
         wl_match_ack(&b->matcher, b->stream, BROKER, &segment);
         assert_int_equal(event_count(b, b->frame), acks[i].events);
     }

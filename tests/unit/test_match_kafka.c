@@ -222,13 +222,13 @@ static void test_long_polls(void **state)
         int64_t took_ms;
         bool long_poll;
     } cases[] = {
-        {500, 0, "orders", NULL, 0, 20, true},      /* empty: nothing came */
-        {500, 0, "orders", "data", 0, 449, false},  /* data before 90 % */
-        {500, 0, "orders", "data", 0, 450, true},   /* data, but only after it */
-        {500, 0, "orders", NULL, 6, 2, false},      /* an error is told at once */
-        {500, UINT32_MAX, NULL, NULL, 0, 2, false}, /* closes the session: asks for nothing */
-        {500, 3, NULL, NULL, 0, 20, true},          /* asks for what the session had */
-        {0, 0, "orders", NULL, 0, 2, false},        /* must not be held back */
+        {500, 0, "orders", NULL, 0, 20, true},     /* empty: nothing came */
+        {500, 0, "orders", "data", 0, 449, false}, /* data before 90 % */
+        {500, 0, "orders", "data", 0, 450, true},  /* data, but only after it */
+        {500, 0, "orders", NULL, 6, 2, false},     /* an error is told at once */
+        {1, UINT32_MAX, NULL, NULL, 0, 2, false},  /* closes the session: asks for nothing */
+        {500, 3, NULL, NULL, 0, 20, true},         /* asks for what the session had */
+        {0, 0, "orders", NULL, 0, 2, false},       /* must not be held back */
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -283,9 +283,9 @@ static void test_topic_ids(void **state)
     const uint8_t id[16] = {0xfb, 0xff, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     wl_string_t name = wl_store_intern(b->matcher.store, "orders");
 
-    assert_string_equal(wl_store_text(b->matcher.store,
-                                      wl_kafka_topic_of(b->matcher.kafka, id, b->matcher.store)),
-                        "-_8CAwQFBgcICQoLDA0ODw");
+    assert_string_equal(
+        wl_store_text(b->matcher.store, wl_kafka_topic_of(b->matcher.kafka, id, b->matcher.store)),
+        "-_8CAwQFBgcICQoLDA0ODw");
     wl_kafka_name_topic(b->matcher.kafka, id, name);
     assert_int_equal(wl_kafka_topic_of(b->matcher.kafka, id, b->matcher.store), name);
 }
@@ -455,8 +455,8 @@ static void test_details_are_shared(void **state)
     const wl_exchange_t *ex[4];
 
     for (int32_t i = 0; i < 4; i++) {
-        ex[i] = i % 2 == 0 ? ask(b, i, HEARTBEAT, 1, i, &beat)
-                           : ask(b, i, WL_KAFKA_FETCH, 7, i, &poll);
+        ex[i] =
+            i % 2 == 0 ? ask(b, i, HEARTBEAT, 1, i, &beat) : ask(b, i, WL_KAFKA_FETCH, 7, i, &poll);
     }
     assert_int_equal(ex[0]->u.kafka.details, ex[2]->u.kafka.details);
     assert_int_equal(ex[1]->u.kafka.details, ex[3]->u.kafka.details);

@@ -58,13 +58,13 @@ static const char *text(wl_string_t string)
 }
 
 /* CONNECT 5.0: properties session expiry and receive maximum, client "cl". */
-static const uint8_t connect5[] = {0x10, 23, 0, 4, 'M', 'Q', 'T', 'T', 5, 2, 0, 60, 8,
-                                   0x11, 0, 0, 0, 9, 0x21, 0, 7, 0, 2, 'c', 'l'};
+static const uint8_t connect5[] = {0x10, 23, 0, 4, 'M', 'Q',  'T', 'T', 5, 2, 0,   60, 8,
+                                   0x11, 0,  0, 0, 9,   0x21, 0,   7,   0, 2, 'c', 'l'};
 /* CONNACK 5.0: reason 0, assigned client id "as". */
 static const uint8_t connack5[] = {0x20, 8, 0, 0, 5, 0x12, 0, 2, 'a', 's'};
 /* PUBLISH 5.0 QoS 1, topic "t/1", id 258, user property, topic alias 3, payload "x". */
-static const uint8_t publish5[] = {0x32, 19, 0,    3, 't', '/', '1', 1,    2, 10, 0x26,
-                                   0,    1,  'k',  0, 1,   'v', 0x23, 0, 3, 'x'};
+static const uint8_t publish5[] = {0x32, 19, 0,   3, 't', '/', '1',  1, 2, 10, 0x26,
+                                   0,    1,  'k', 0, 1,   'v', 0x23, 0, 3, 'x'};
 
 static void test_mqtt_5(void **state)
 {
@@ -130,19 +130,21 @@ static void test_kafka_acks_by_version(void **state)
         int expected;
     } cases[] = {
         {2, {0, 1}, 2, 1},
-        {3, {0xff, 0xff, 0xff, 0xff}, 4, -1},             /* null transactional id */
-        {7, {0, 2, 't', 'x', 0, 0}, 6, 0},                /* "tx" */
-        {9, {0, 0, 0xff, 0xff}, 4, -1},                   /* no tags, compact null */
-        {13, {0, 3, 't', 'x', 0, 1}, 6, 1},               /* compact "tx" */
-        {13, {1, 5, 0, 0, 1}, 5, WL_KAFKA_ACKS_UNKNOWN},  /* tags nobody defined */
+        {3, {0xff, 0xff, 0xff, 0xff}, 4, -1},            /* null transactional id */
+        {7, {0, 2, 't', 'x', 0, 0}, 6, 0},               /* "tx" */
+        {9, {0, 0, 0xff, 0xff}, 4, -1},                  /* no tags, compact null */
+        {13, {0, 3, 't', 'x', 0, 1}, 6, 1},              /* compact "tx" */
+        {13, {1, 5, 0, 0, 1}, 5, WL_KAFKA_ACKS_UNKNOWN}, /* tags nobody defined */
         {3, {0xff, 0xff, 0, 9}, 4, WL_KAFKA_ACKS_UNKNOWN},
         {3, {0xff}, 1, WL_KAFKA_ACKS_UNKNOWN},
     };
 
     (void)state;
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        uint8_t bytes[64] = {0, 0, 0, (uint8_t)(12 + cases[i].size), 0, 0, 0, cases[i].version,
-                             0xff, 0xff, 0xff, 0xfe, 0, 2, 'i', 'd'};
+        uint8_t bytes[64] = {0,    0,    0,    (uint8_t)(12 + cases[i].size),
+                             0,    0,    0,    cases[i].version,
+                             0xff, 0xff, 0xff, 0xfe,
+                             0,    2,    'i',  'd'};
         wl_kafka_message_t m;
 
         memcpy(bytes + 16, cases[i].body, cases[i].size);
@@ -182,8 +184,8 @@ static void test_cut_anywhere(void **state)
     const struct {
         const uint8_t *bytes;
         uint32_t size;
-    } packets[] = {{connect5, sizeof connect5}, {connack5, sizeof connack5},
-                   {publish5, sizeof publish5}};
+    } packets[] = {
+        {connect5, sizeof connect5}, {connack5, sizeof connack5}, {publish5, sizeof publish5}};
     wl_mqtt_message_t m;
     wl_kafka_message_t k;
 

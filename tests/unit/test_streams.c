@@ -9,16 +9,22 @@
 
 static wl_segment_t segment(uint32_t frame, uint32_t seq, uint32_t length)
 {
-    return (wl_segment_t){.frame = frame, .time_ns = (int64_t)frame * 1000000000, .seq = seq,
-                          .length = length, .header_hash = frame};
+    return (wl_segment_t){.frame = frame,
+                          .time_ns = (int64_t)frame * 1000000000,
+                          .seq = seq,
+                          .length = length,
+                          .header_hash = frame};
 }
 
 static void test_directions(void **state)
 {
     static const uint8_t a[] = {10, 0, 0, 1}, b[] = {10, 0, 0, 2};
     wl_streams_t *streams = wl_streams_new(10);
-    wl_segment_t there = {.stream = 5, .source_port = 7, .destination_port = 7,
-                          .source_address = a, .address_length = 4};
+    wl_segment_t there = {.stream = 5,
+                          .source_port = 7,
+                          .destination_port = 7,
+                          .source_address = a,
+                          .address_length = 4};
     wl_segment_t back = there;
     wl_stream_t *stream = wl_streams_get(streams, &there);
 
@@ -90,8 +96,8 @@ static void test_order_and_gaps(void **state)
         uint32_t from, length;
         wl_order_t expected;
     } steps[] = {
-        {0, 100, WL_SEGMENT_NEXT},   {100, 100, WL_SEGMENT_NEXT}, {0, 100, WL_SEGMENT_AGAIN},
-        {300, 100, WL_SEGMENT_NEXT}, {250, 50, WL_SEGMENT_FILLS}, {250, 50, WL_SEGMENT_AGAIN},
+        {0, 100, WL_SEGMENT_NEXT},    {100, 100, WL_SEGMENT_NEXT}, {0, 100, WL_SEGMENT_AGAIN},
+        {300, 100, WL_SEGMENT_NEXT},  {250, 50, WL_SEGMENT_FILLS}, {250, 50, WL_SEGMENT_AGAIN},
         {200, 100, WL_SEGMENT_FILLS}, {350, 100, WL_SEGMENT_NEXT}, {200, 50, WL_SEGMENT_AGAIN},
     };
 

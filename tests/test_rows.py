@@ -1,0 +1,225 @@
+"""Every row of the tables from the oracle's exchanges: counts, exact figures, percentiles by nearest
+rank to 0.1 %; also with a filter after a comma, which is recomputed here.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import collections
+import re
+import statistics
+
+import pytest
+
+import harness
+from test_exchanges import NONE, OWN, PORTS, SHARED, name_of, read
+
+CAPTURES = [path for path in OWN + SHARED if not path.stem.startswith("derived_")
+            and "sv-" not in path.stem]
+KINDS = {1: "Connect", 3: "Subscribe", 4: "Unsubscribe", 5: "Ping", 6: "Re-authenticate"}
+LEGS = {"pubrec": "PUBLISH to PUBREC", "pubrel": "PUBREC to PUBREL", "pubcomp": "PUBREL to PUBCOMP"}
+DIRECTIONS = ("client to broker", "broker to client")
+ACKS = {-1: "Produce (acks=all)", 0: "Produce (acks=0)", 1: "Produce (acks=1)",
+        None: "Produce (acks unknown)"}
+WHOLE_LOGIN = "SASL handshake"  # spans several exchanges: none of the oracle's
+# Kafka protocol guide, "API Keys".
+APIS = {1: "Fetch", 2: "ListOffsets", 3: "Metadata", 8: "OffsetCommit", 9: "OffsetFetch",
+        10: "FindCoordinator", 11: "JoinGroup", 12: "Heartbeat", 13: "LeaveGroup", 14: "SyncGroup",
+        15: "DescribeGroups", 16: "ListGroups", 17: "SaslHandshake", 18: "ApiVersions",
+        19: "CreateTopics", 20: "DeleteTopics", 22: "InitProducerId",
+        23: "OffsetForLeaderEpoch", 32: "DescribeConfigs",
+        35: "DescribeLogDirs", 36: "SaslAuthenticate", 37: "CreatePartitions",
+        48: "DescribeClientQuotas", 50: "DescribeUserScramCredentials", 61: "DescribeProducers",
+        65: "DescribeTransactions", 66: "ListTransactions", 71: "GetTelemetrySubscriptions",
+        72: "PushTelemetry"}
+
+
+class Row:
+    def __init__(self):
+        self.asked, self.answered, self.times = [], [], []
+
+
+def exchange_of(request):
+    """The row of the latency table, and the part of it that both tables share."""
+    if request["protocol"] == "wirelat.kafka":
+        return ACKS[request["acks"]] if request["api"] == 0 else APIS[request["api"]]
+    kind = request["kind"]
+    return f"Publish QoS {request['qos']}" if kind == 2 else KINDS[kind]
+
+
+def client_of(request):
+    client = request["client_id"] or "(unknown)"
+    if request["protocol"] == "wirelat.kafka":
+        return client, exchange_of(request)
+    return client, DIRECTIONS[request["sender"]], exchange_of(request)
+
+
+def computed(events, protocol, row_of):
+    """Rows by name. A CONNECT without a client id counts where its CONNACK puts it."""
+    rows = collections.defaultdict(Row)
+    for event in events:
+        if event["protocol"] != protocol:
+            continue
+        if event["what"] == "request":
+            rows[row_of(event)].asked.append(id(event))
+        elif event["what"] == "answer" or \
+                event["what"] == "ack" and event["exchange"]["outcome"] == "one-way":
+            row = rows[row_of(event["exchange"])]
+            row.answered.append(id(event["exchange"]))
+            row.times.append(event.get("time", event.get("ack_time")))
+    return rows
+
+
+def legs(events):
+    rows = collections.defaultdict(Row)
+    for event in events:
+        for leg, name in LEGS.items():
+            if f"{leg}_time" in event:
+                rows[name].asked.append(id(event))
+                rows[name].answered.append(id(event))
+                rows[name].times.append(event[f"{leg}_time"])
+    return rows
+
+
+def figures(times):
+    """What a row says of its times, in ms."""
+    times = [time / 1e6 for time in times] or [0]
+    return {"Min (ms)": min(times), "Max (ms)": max(times), "Mean (ms)": statistics.fmean(times),
+            "SD (ms)": statistics.stdev(times) if len(times) > 1 else 0,
+            **{f"p{n} (ms)": harness.nearest_rank(times, n) for n in (50, 95, 99)}}
+
+
+def wrong(printed, row):
+    """Cells that differ from what they should be."""
+    counts = {"Requests": len(row.asked), "Answered": len(row.times),
+              "Open": len(set(row.asked) - set(row.answered))}
+    found = [(name, printed[name], value) for name, value in counts.items()
+             if int(printed[name]) != value]
+    for name, value in figures(row.times).items():
+        allowed = 0.00051 + (abs(value) / 1000 if name.startswith("p") else 0)
+        if abs(float(printed[name]) - value) > allowed:
+            found.append((name, printed[name], value))
+    return found
+
+
+def named(rows, keys):
+    return {tuple(row[key] for key in keys): row for row in rows}
+
+
+def printed(capture, *names):
+    text = harness.tshark(capture, "-q", *harness.REASSEMBLE, *PORTS,
+                          *(part for name in names for part in ("-z", name))).out
+    return harness.tables(text)
+
+
+def fetches(names):
+    return {name for name in names if name[-1].startswith("Fetch")}
+
+
+def check_findings(rows, events, protocol):
+    """The columns of what went wrong, summed up."""
+    mine = [event for event in events if event["protocol"] == protocol]
+    expected = {"Orphans": "orphan", "Duplicates": "duplicate", "Retries": "retry"}
+    for column, what in expected.items():
+        if rows and column in rows[0]:
+            assert sum(int(row[column]) for row in rows) == \
+                sum(event["what"] == what for event in mine), column
+    assert sum(int(row["Reused ids"]) for row in rows) == \
+        sum(event.get("reused", False) for event in mine if event["what"] == "request")
+
+
+@pytest.mark.parametrize("capture", CAPTURES or [NONE], ids=name_of)
+def test_rows(capture):
+    events = read(capture)
+    # One run for all: each asks for another tap.
+    found = printed(capture, "mqtt,latency", "mqtt,clients", "kafka,latency", "kafka,clients")
+    assert len(found) == 4
+    for title, rows in found.items():
+        protocol = f"wirelat.{title.split()[0].lower()}"
+        expected = computed(events, protocol, client_of if title.endswith("Client") else
+                            lambda request: (exchange_of(request),))
+        keys = [key for key in (rows[0] if rows else ())][:len(next(iter(expected), ()))]
+        check_findings(rows, events, protocol)
+        # What nobody asked for may have a row of its own.
+        rows = [row for row in rows if (row["Requests"], row["Answered"]) != ("0", "0") and
+                row.get("API") != WHOLE_LOGIN]
+        cells = named(rows, keys)
+        if title == "MQTT Latency":
+            expected.update({(name,): row for name, row in legs(events).items()})
+        polls, asked = fetches(cells), fetches(expected)
+        assert set(cells) - polls == set(expected) - asked, title
+        for name in set(expected) - asked:
+            assert wrong(cells[name], expected[name]) == [], (title, name)
+        for name in asked:
+            those = [cells[poll] for poll in polls if poll[:-1] == name[:-1]]
+            assert sum(int(row["Requests"]) for row in those) == len(expected[name].asked)
+            assert sum(int(row["Answered"]) for row in those) == len(expected[name].times)
+
+
+SRT_LINE = re.compile(r"\s*(\d+)  (.+?)\s+(\d+)\s+(-?[\d.]+)\s+(-?[\d.]+)\s+(-?[\d.]+)\s+(-?[\d.]+)$")
+
+
+@pytest.mark.parametrize("capture", CAPTURES or [NONE], ids=name_of)
+def test_response_time_tables(capture):
+    """Calls, smallest, largest and sum, by API or kind, in seconds."""
+    times = collections.defaultdict(list)
+    for event in read(capture):
+        if event["what"] == "answer" and event["protocol"] == "wirelat.kafka":
+            times["Kafka", 1 if event["api"] == 1 else event["api"]].append(event["time"] / 1e9)
+        elif event["what"] == "answer":
+            times["MQTT", event["exchange"]["kind"]].append(event["time"] / 1e9)
+    text = harness.tshark(capture, "-q", *harness.REASSEMBLE, *PORTS, "-z", "mqtt,srt", "-z",
+                          "kafka,srt").out
+    found, table, by = collections.defaultdict(list), None, None
+    for line in text.splitlines():
+        if line.endswith("SRT Statistics:"):
+            table = line.split()[0]
+        elif line.startswith("Filter:"):
+            by = line.split()[-1]
+        elif SRT_LINE.match(line) and by in ("wirelat.kafka.api", "wirelat.mqtt.kind"):
+            index, name, calls, least, most, _, total = SRT_LINE.match(line).groups()
+            index = 1 if name.startswith("Fetch") else int(index)
+            found[table, index].append((int(calls), float(least), float(most), float(total)))
+    for key in {*times, *found}:
+        calls, least, most, total = zip(*found[key]) if key in found else ((0,), (0,), (0,), (0,))
+        assert sum(calls) == len(times[key]), key
+        if times[key]:
+            assert min(least) == pytest.approx(min(times[key]), abs=2e-6), key
+            assert max(most) == pytest.approx(max(times[key]), abs=2e-6), key
+            assert sum(total) == pytest.approx(sum(times[key]), abs=2e-6 * len(times[key])), key
+
+
+FILTERS = {
+    ("mqtt", "wirelat.mqtt.qos == 2"): lambda event: event.get("qos") == 2,
+    ("mqtt", "wirelat.mqtt.sender == 1"): lambda event: event.get("sender") == 1,
+    ("mqtt", "wirelat.mqtt.size > 1000"): lambda event: event.get("size", 0) > 1000,
+    ("kafka", "wirelat.kafka.api == 3"): lambda event: event.get("api") == 3,
+    ("kafka", "wirelat.kafka.acks == 1"): lambda event: event.get("acks") == 1,
+    ("kafka", "wirelat.kafka.inflight > 2"): lambda event: event.get("inflight", 0) > 2,
+}
+
+
+@pytest.mark.parametrize("capture", [harness.CAPTURES / "sample.pcapng"] +
+                         [path for path in SHARED if path.stem in
+                          ("mqtt_basic", "kafka_pipelined")], ids=name_of)
+@pytest.mark.parametrize("protocol, condition", FILTERS)
+def test_filter_after_a_comma(capture, protocol, condition):
+    """A filter chooses frames: a record counts when its frame has an event that fits."""
+    events, fits = read(capture), FILTERS[protocol, condition]
+    frames = {event["frame"] for event in events
+              if fits({**event.get("exchange", {}), **event}) and
+              event["protocol"] == f"wirelat.{protocol}"}
+    expected = computed([event for event in events if event["frame"] in frames],
+                        f"wirelat.{protocol}", lambda request: (exchange_of(request),))
+    (rows,) = printed(capture, f"{protocol},latency,{condition}").values()
+    cells = {tuple(row.values())[:1]: row for row in rows}
+    for name, row in expected.items():
+        if name not in fetches(expected):
+            assert wrong(cells[name], row) == [], name
+    assert fetches(cells) or set(cells) >= set(expected)
+
+
+def test_own_figures():
+    """The helper that says what a cell should be."""
+    assert figures([3_000_000, 1_000_000, 2_000_000]) == {
+        "Min (ms)": 1, "Max (ms)": 3, "Mean (ms)": 2, "SD (ms)": 1, "p50 (ms)": 2, "p95 (ms)": 3,
+        "p99 (ms)": 3}
+    assert figures([]) == dict.fromkeys(figures([]), 0)
