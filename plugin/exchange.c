@@ -281,12 +281,16 @@ int64_t wl_store_path_rtt(const wl_store_t *store, const wl_exchange_t *ex, uint
 
 void wl_store_add_resent(wl_store_t *store, wl_exchange_id_t id, uint32_t count)
 {
-    uint32_t old = wl_store_resent(store, id);
+    uint32_t old;
 
+    if (count == 0) {
+        return;
+    }
+    old = wl_store_resent(store, id);
     if (count == WL_RESENT_UNKNOWN || old == WL_RESENT_UNKNOWN) {
         g_hash_table_insert(store->resent, GUINT_TO_POINTER(id),
                             GUINT_TO_POINTER(WL_RESENT_UNKNOWN));
-    } else if (count > 0) {
+    } else {
         g_hash_table_insert(store->resent, GUINT_TO_POINTER(id), GUINT_TO_POINTER(old + count));
     }
 }

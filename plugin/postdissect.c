@@ -390,10 +390,10 @@ static void tap_findings(packet_info *pinfo)
 
 static void tap_path(packet_info *pinfo)
 {
-    wl_path_record_t record;
+    static wl_path_record_t record; /* one a frame, and taps run before the next */
 
     if (have_tap_listener(tap_stream) && wl_paths_find(paths, pinfo->num, &record)) {
-        tap_queue_packet(tap_stream, pinfo, wmem_memdup(pinfo->pool, &record, sizeof record));
+        tap_queue_packet(tap_stream, pinfo, &record);
     }
 }
 

@@ -204,6 +204,7 @@ wl_path_t *wl_paths_add(wl_paths_t *paths, const wl_segment_t *segment, const ch
 
     path->index = paths->paths->len;
     path->stream = segment->stream;
+    g_snprintf(path->number, sizeof path->number, "%u", path->stream);
     path->end[0] = g_strdup(source);
     path->end[1] = g_strdup(destination);
     for (unsigned i = 0; i < 2; i++) {

@@ -62,6 +62,7 @@ typedef struct wl_path {
     uint32_t index;  /* among the paths */
     uint32_t stream; /* tcp.stream */
     char *end[2];    /* address:port of each direction's sender */
+    char number[12]; /* tcp.stream as text, for a table that needs it with every frame */
     wl_handshake_t handshake;
     wl_path_half_t half[2];
 } wl_path_t;

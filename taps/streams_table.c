@@ -73,12 +73,15 @@ static void state_free(void *data)
 static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direction,
                         state_t **state)
 {
-    wl_row_key_t key = {.text = {key.buffer, path->end[direction], path->end[!direction]},
-                        .rank = path->stream * 2 + direction};
-    wl_row_t *row;
+    uint32_t number = path->index * 2 + direction;
+    wl_row_t *row = wl_table_remembered(table, number);
 
-    g_snprintf(key.buffer, sizeof key.buffer, "%u", path->stream);
-    row = wl_table_row(table, &key);
+    if (row == NULL) {
+        wl_row_key_t key = {.text = {path->number, path->end[direction], path->end[!direction]},
+                            .rank = path->stream * 2 + direction};
+        row = wl_table_row(table, &key);
+        wl_table_remember(table, number, row);
+    }
     *state = wl_table_row_data_full(row, sizeof(state_t), state_free);
     if ((*state)->rtt == NULL) {
         (*state)->rtt = wl_summary_new();
@@ -110,13 +113,18 @@ static void take_rtt(wl_table_t *table, wl_row_t *row, state_t *state, int64_t r
     const wl_summary_t *rtt = state->rtt;
 
     wl_summary_add(state->rtt, rtt_ns);
+    /* The extremes seldom change, the others mostly do. */
+    if (rtt_ns == wl_summary_min(rtt)) {
+        set_ms(table, row, RTT_MIN, rtt_ns);
+    }
+    if (rtt_ns == wl_summary_max(rtt)) {
+        set_ms(table, row, RTT_MAX, rtt_ns);
+    }
     wl_table_set_uint(table, row, RTTS, (uint32_t)wl_summary_count(rtt));
-    set_ms(table, row, RTT_MIN, wl_summary_min(rtt));
     wl_table_set_real(table, row, RTT_MEAN, wl_summary_mean_ns(rtt) / 1e6);
     set_ms(table, row, RTT_P50, wl_summary_percentile(rtt, WL_P50));
     set_ms(table, row, RTT_P95, wl_summary_percentile(rtt, WL_P95));
     set_ms(table, row, RTT_P99, wl_summary_percentile(rtt, WL_P99));
-    set_ms(table, row, RTT_MAX, wl_summary_max(rtt));
 }
 
 /* Data, or its ACK, at this time. */

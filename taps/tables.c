@@ -73,6 +73,7 @@ struct wl_table {
     GPtrArray *slots;   /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
     GStringChunk *text; /* of cells; lives as long as a window may show them */
     GByteArray *asked;  /* a bit per exchange: its request was counted */
+    GPtrArray *remembered; /* wl_row_t, by the table's own numbers */
     wl_row_t *recent[RECENT_ROWS]; /* by where their texts lie; checked by what they say */
 };
 
@@ -345,6 +346,7 @@ static void rows_clear(wl_table_t *table)
     g_hash_table_remove_all(table->rows);
     g_ptr_array_set_size(table->by_slot, 0);
     g_byte_array_set_size(table->asked, 0);
+    g_ptr_array_set_size(table->remembered, 0);
     memset(table->recent, 0, sizeof table->recent);
 }
 
@@ -357,6 +359,20 @@ wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
     }
     return *recent;
 }
+
+wl_row_t *wl_table_remembered(const wl_table_t *table, uint32_t number)
+{
+    return number < table->remembered->len ? g_ptr_array_index(table->remembered, number) : NULL;
+}
+
+void wl_table_remember(wl_table_t *table, uint32_t number, wl_row_t *row)
+{
+    if (number >= table->remembered->len) {
+        g_ptr_array_set_size(table->remembered, (gint)number + 1);
+    }
+    g_ptr_array_index(table->remembered, number) = row;
+}
+
 static bool asked_test(const wl_table_t *table, wl_exchange_id_t id)
 {
     return id / 8 < table->asked->len && (table->asked->data[id / 8] & 1u << id % 8) != 0;
@@ -575,6 +591,7 @@ void wl_table_register(const wl_table_def_t *def)
     table->slots = g_ptr_array_new();
     table->text = g_string_chunk_new(1024);
     table->asked = g_byte_array_new();
+    table->remembered = g_ptr_array_new();
     table->ui = (stat_tap_table_ui){
         .group = REGISTER_PACKET_STAT_GROUP_UNSORTED,
         .title = def->title,

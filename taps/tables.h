@@ -71,6 +71,11 @@ void wl_table_register(const wl_table_def_t *def);
 /* The row of the key; at the bound of rows it is "(other)". */
 wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key);
 
+/* A row under a small number of the table's own, for one that every frame needs: NULL until
+ * remembered, and again once the table was emptied. */
+wl_row_t *wl_table_remembered(const wl_table_t *table, uint32_t number);
+void wl_table_remember(wl_table_t *table, uint32_t number, wl_row_t *row);
+
 /* A request of this exchange belongs to the row. */
 void wl_table_request(wl_table_t *table, wl_row_t *row, wl_exchange_id_t id);
 /* It was answered. `asked` is the row it was counted in as a request; if that is another, the
