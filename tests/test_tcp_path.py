@@ -115,3 +115,16 @@ def test_path_of_exchanges():
             # What was lost before the capture point, with nothing captured behind it, looks new.
             assert harness.number_of(event, "tcp_retransmissions") in {0, truth[key]}
         assert sum(harness.number_of(e, "tcp_retransmissions") for e in found) > 3
+
+
+@shared
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_every_drop_is_a_retransmission(side):
+    """A lossy path, seen from both ends: each data segment the box dropped was sent again once."""
+    run = harness.SHARED / "lab/mqtt-f10c2qos1medium_loss2"
+    dropped = [d for d in harness.truth(run / "drops.tsv") if d["payload"]]
+    for row in harness.table(run / f"{side}.pcapng", "wirelat,streams"):
+        source, target = (int(row[end].rsplit(":", 1)[1]) for end in ("From", "To"))
+        assert int(row["Retransmissions"]) == sum(
+            (d["sport"], d["dport"]) == (source, target) for d in dropped)
+        assert row["Out of order"] == "0"
