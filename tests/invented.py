@@ -161,7 +161,8 @@ def script(dice, talk, orderly):
         if left and (not waiting or dice.random() < 0.5):
             for _ in range(min(left, dice.choice((1, 1, 1, 2, 7)))):
                 left -= 1
-                requester, rounds = talk.strange() if not orderly and dice.random() < 0.06 else talk.exchange()
+                breaks_rules = not orderly and dice.random() < 0.06
+                requester, rounds = talk.strange() if breaks_rules else talk.exchange()
                 if dice.random() < 0.05:
                     rounds = rounds[:1]  # never answered
                 waiting.append([requester, rounds])
@@ -276,7 +277,8 @@ def framed(segment, ends, isn, place):
     seq = (isn[segment.side] + 1 + (place[segment.side] if segment.start is None
                                     else segment.start)) & 0xFFFFFFFF
     ack = (isn[1 - segment.side] + 1 + segment.ack) & 0xFFFFFFFF if segment.flags & ACK else 0
-    tcp = struct.pack(">HHIIBBHHH", source[1], target[1], seq, ack, 0x50, segment.flags, 64240, 0, 0)
+    tcp = struct.pack(">HHIIBBHHH", source[1], target[1], seq, ack, 0x50, segment.flags,
+                      64240, 0, 0)
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(segment.data), 0, 0, 64, 6, 0, source[0],
                      target[0])
     return bytes(12) + b"\x08\x00" + ip + tcp + segment.data

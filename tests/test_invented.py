@@ -4,6 +4,7 @@ missing: then some exchanges cannot be known, but no answer may be made up.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
+import json
 import random
 import struct
 
@@ -61,7 +62,8 @@ def publish(number, size, topic="a/b"):
     return invented.packet(0x32, invented.text(topic) + struct.pack(">H", number) + bytes(size))
 
 
-CONNECT = (CLIENT, invented.packet(0x10, invented.text("MQTT") + b"\4\2\0\x3c" + invented.text("c")))
+CONNECT = (CLIENT, invented.packet(0x10, invented.text("MQTT") + b"\4\2\0\x3c" +
+                                   invented.text("c")))
 CONNACK = (SERVER, b"\x20\2\0\0")
 
 
@@ -120,7 +122,7 @@ def test_cut_at(tmp_path, port, name):
 
 # Frames that are missing.
 
-PING = 5
+CONNECTING, PING = 1, 5
 
 
 def without(source, target, missing):
@@ -157,6 +159,62 @@ def made_up(event, old, truth):
     return event["what"] != "ack" and not [true for true in there if true["what"] in kinds]
 
 
+def answered(capture):
+    return [event["id"] for event in said(capture, "-2", reassemble=False)
+            if event["what"] == "answer" and event["kind"] != CONNECTING]
+
+
+@pytest.mark.parametrize("first", [5, 1000, 2**31 - 2, -3])
+def test_gap_where_correlation_ids_wrap(tmp_path, first):
+    ids = [(first + i + 2**31) % 2**32 - 2**31 for i in range(5)]
+    whole, part = tmp_path / "whole.pcap", tmp_path / "part.pcap"
+    record(whole, 9092, *(entry for number in ids for entry in
+                          ((CLIENT, request(number, 20)), (SERVER, response(number, 300)))))
+    without(whole, part, {7})  # the second answer
+    assert answered(part) == [ids[0], *ids[2:]]
+
+
+def test_first_data_lost_behind_the_handshake(tmp_path):
+    """What comes next begins anywhere, though the SYN was captured."""
+    whole, part = tmp_path / "whole.pcap", tmp_path / "part.pcap"
+    random_bytes = random.Random(5).randbytes(6000)
+    long = invented.packet(0x32, invented.text("a/long/topic") + b"\0\1" + random_bytes)
+    record(whole, 1883, CONNECT, CONNACK, *cut(CLIENT, long, 1460, 2920, 4380),
+           (SERVER, b"\x40\2\0\1"), (CLIENT, publish(2, 50, "x/yzzy")),
+           (SERVER, b"\x40\2\0\2"), (CLIENT, publish(3, 50, "x/yzzy")), (SERVER, b"\x40\2\0\3"))
+    without(whole, part, {4, 6})  # CONNECT, the first segment of the PUBLISH
+    assert answered(part) == [2, 3]
+
+
+def readings(dice, size):
+    """A payload as sensors send it: text, in which many a byte could begin a control packet."""
+    lines, have = [], 0
+    while have < size:
+        lines.append(json.dumps({
+            "ts": dice.randrange(10**12), "sensor": dice.choice(("pump", "belt", "boiler")),
+            "temp": round(dice.random() * 100, 3), "pressure": dice.random(),
+            "status": dice.choice(("ok", "probe fault", "stopped"))}).encode())
+        have += len(lines[-1])
+    return b"".join(lines)[:size]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_start_in_the_middle_of_text(tmp_path, seed):
+    dice, script = random.Random(seed), [CONNECT, CONNACK]
+    for number in range(1, 9):
+        message = invented.packet(0x32, invented.text("plant/line1/log") +
+                                  struct.pack(">H", number) + readings(dice, 60000))
+        script += cut(CLIENT, message, *range(1460, len(message), 1460))
+        script.append((SERVER, b"\x40\2" + struct.pack(">H", number)))
+    whole, part = tmp_path / "whole.pcap", tmp_path / "part.pcap"
+    record(whole, 1883, *script)
+    without(whole, part, set(range(1, 12)))
+    found = said(part, "-2", reassemble=False)
+    assert [event["id"] for event in found if event["what"] == "request"] == list(range(2, 9))
+    assert [event["id"] for event in found if event["what"] == "orphan"] == [1]
+    assert answered(part) == list(range(2, 9))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("which", [first_frames, some_frames])
 def test_missing_frames(tmp_path, seed, which):
@@ -170,11 +228,11 @@ def test_missing_frames(tmp_path, seed, which):
     wrong = [event for event in found if made_up(event, old, truth)]
     assert [event for event in wrong if event["what"] == "answer"] == []
     # Payload that looks like packets by chance.
-    assert len(wrong) <= 2
+    assert len(wrong) <= 1
     # Exchanges that are there as a whole are nearly all found again.
     left = set(old.values())
     known = [event for event in expected.of("answer")
              if {event["first_frame"], event["frame"], event["exchange"]["first_frame"],
                  event["request"]} <= left]
     seen = [event for event in found if event["what"] == "answer"]
-    assert len(seen) >= 0.7 * len(known) > 50
+    assert len(seen) >= 0.9 * len(known) > 50

@@ -98,7 +98,8 @@ class Packet:
         reader = Reader(data)
         head = reader.number(1)
         reader.varint()
-        self.type, self.dup, self.qos, self.retain = head >> 4, bool(head & 8), head >> 1 & 3, head & 1
+        self.type, self.dup = head >> 4, bool(head & 8)
+        self.qos, self.retain = head >> 1 & 3, head & 1
         self.size = len(data)
         self.id = self.topic = self.client = self.version = self.reason = self.alias = None
         try:

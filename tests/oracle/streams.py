@@ -1,4 +1,4 @@
-"""TCP connections: which byte of a direction came first in which frame, and when it was acknowledged.
+"""TCP connections: which byte of a direction came first in which frame, and when it was acked.
 
     segments:   |--- frame 4 ---|      |--- frame 7 ---|
                         |--- frame 9 (sent again) ---|
