@@ -73,7 +73,7 @@ static wl_header_t judge_publish(const uint8_t *body, uint32_t available, uint32
         memchr(body + 2, '#', available) != NULL || memchr(body + 2, '+', available) != NULL) {
         return WL_HEADER_IMPOSSIBLE;
     }
-    return available >= 4 ? WL_HEADER_STRONG : WL_HEADER_WEAK;
+    return available == topic || available >= 8 ? WL_HEADER_STRONG : WL_HEADER_WEAK;
 }
 
 static wl_header_t judge_connect(const uint8_t *body, uint32_t available)
@@ -88,6 +88,140 @@ static wl_header_t judge_connect(const uint8_t *body, uint32_t available)
         }
     }
     return WL_HEADER_IMPOSSIBLE;
+}
+
+/* Bytes of a variable byte integer; 0 if it is not complete. */
+static uint32_t read_varint(const uint8_t *bytes, uint32_t available, uint32_t *value)
+{
+    *value = 0;
+    for (uint32_t n = 0; n < MQTT_LENGTH_BYTES && n < available; n++) {
+        *value |= (uint32_t)(bytes[n] & 0x7f) << 7 * n;
+        if (!(bytes[n] & 0x80)) {
+            return n + 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether 5.0 properties that end with the packet, `remaining` bytes from here, can begin here. */
+static bool properties_fit(const uint8_t *bytes, uint32_t available, uint32_t remaining)
+{
+    uint32_t length, size = read_varint(bytes, available, &length);
+
+    if (size == 0) {
+        return available < MQTT_LENGTH_BYTES && available < remaining;
+    }
+    return size + length == remaining;
+}
+
+static bool is_reason(uint8_t code, const uint8_t *good, uint32_t count)
+{
+    return (code >= 0x80 && code <= 0xa2) || memchr(good, code, count) != NULL;
+}
+
+/* PUBACK to PUBCOMP, UNSUBACK: an id, and in 5.0 a reason and properties. */
+static bool ack_fits(unsigned type, const uint8_t *body, uint32_t available, uint32_t remaining)
+{
+    static const uint8_t of_publish[] = {0, 0x10}, of_release[] = {0};
+    bool publish = type == WL_PUBACK || type == WL_PUBREC;
+
+    if (available >= 2 && read_be16(body) == 0) {
+        return false;
+    }
+    if (available >= 3 && !is_reason(body[2], publish ? of_publish : of_release, publish ? 2 : 1)) {
+        return false;
+    }
+    return remaining <= 3 || available <= 3 ||
+           properties_fit(body + 3, available - 3, remaining - 3);
+}
+
+static bool connack_fits(const uint8_t *body, uint32_t available, uint32_t remaining)
+{
+    if ((available >= 1 && body[0] > 1) ||
+        (available >= 2 && body[1] > 5 && !is_reason(body[1], body, 0))) {
+        return false;
+    }
+    return remaining == 2 || available <= 2 ||
+           properties_fit(body + 2, available - 2, remaining - 2);
+}
+
+/* SUBACK, UNSUBACK: an id, in 5.0 properties, and a code for each filter. */
+static bool codes_fit(const uint8_t *body, uint32_t available, uint32_t remaining)
+{
+    static const uint8_t good[] = {0, 1, 2, 0x11};
+    uint32_t length, size, start = 2;
+
+    if (available < 3) {
+        return available < 2 || read_be16(body) != 0;
+    }
+    size = read_varint(body + 2, available - 2, &length);
+    if (size > 0 && length > 0 && 2 + size + length < remaining) {
+        start = 2 + size + length;
+    }
+    for (uint32_t i = start; i < available; i++) {
+        if (!is_reason(body[i], good, sizeof good)) {
+            return false;
+        }
+    }
+    return read_be16(body) != 0;
+}
+
+/* SUBSCRIBE, UNSUBSCRIBE: an id, in 5.0 properties, and filters. */
+static bool filter_fits(const uint8_t *body, uint32_t available, uint32_t remaining, uint32_t skip)
+{
+    uint32_t length;
+
+    if (available < skip + 2) {
+        return remaining > skip + 2;
+    }
+    length = read_be16(body + skip);
+    return length > 0 && skip + 2 + length <= remaining &&
+           is_text(body + skip + 2, MIN(MIN(available - skip - 2, length), MQTT_TOPIC_LOOK),
+                   MIN(available - skip - 2, MQTT_TOPIC_LOOK) < length);
+}
+
+static bool subscribe_fits(const uint8_t *body, uint32_t available, uint32_t remaining)
+{
+    uint32_t length, size;
+
+    if (available < 3) {
+        return available < 2 || read_be16(body) != 0;
+    }
+    size = read_varint(body + 2, available - 2, &length);
+    return read_be16(body) != 0 && (filter_fits(body, available, remaining, 2) ||
+                                    (size > 0 && length < remaining &&
+                                     filter_fits(body, available, remaining, 2 + size + length)));
+}
+
+static bool body_fits(unsigned type, const uint8_t *body, uint32_t available, uint32_t remaining)
+{
+    static const uint8_t of_disconnect[] = {0, 0x04, 0x18, 0x19};
+
+    switch (type) {
+    case WL_CONNACK:
+        return connack_fits(body, available, remaining);
+    case WL_PUBACK:
+    case WL_PUBREC:
+    case WL_PUBREL:
+    case WL_PUBCOMP:
+        return ack_fits(type, body, available, remaining);
+    case WL_SUBACK:
+        return codes_fit(body, available, remaining);
+    case WL_UNSUBACK:
+        return remaining == 2 ? available < 2 || read_be16(body) != 0
+                              : codes_fit(body, available, remaining);
+    case WL_SUBSCRIBE:
+    case WL_UNSUBSCRIBE:
+        return subscribe_fits(body, available, remaining);
+    case WL_DISCONNECT:
+    case WL_AUTH:
+        return remaining == 0 || available == 0 ||
+               (is_reason(body[0], of_disconnect, sizeof of_disconnect) &&
+                (remaining == 1 || available == 1 ||
+                 properties_fit(body + 1, available - 1, remaining - 1)));
+    default:
+        return true;
+    }
 }
 
 static wl_header_t judge_mqtt(unsigned type, unsigned flags, const uint8_t *body,
@@ -117,7 +251,7 @@ static wl_header_t judge_mqtt(unsigned type, unsigned flags, const uint8_t *body
         remaining < shapes[type].least || remaining > shapes[type].most) {
         return WL_HEADER_IMPOSSIBLE;
     }
-    return WL_HEADER_WEAK;
+    return body_fits(type, body, available, remaining) ? WL_HEADER_WEAK : WL_HEADER_IMPOSSIBLE;
 }
 
 wl_header_t wl_header_mqtt(const uint8_t *bytes, uint32_t available,
@@ -192,8 +326,10 @@ wl_header_t wl_header_kafka(const uint8_t *bytes, uint32_t available,
     }
     /* Clients count up: an answer's id lies between those of the requests seen. */
     id = (int32_t)read_be32(bytes + 4);
-    return id - context->first_id >= 0 && context->last_id - id >= 0 ? WL_HEADER_STRONG
-                                                                     : WL_HEADER_IMPOSSIBLE;
+    return (int32_t)((uint32_t)id - (uint32_t)context->first_id) >= 0 &&
+                   (int32_t)((uint32_t)context->last_id - (uint32_t)id) >= 0
+               ? WL_HEADER_STRONG
+               : WL_HEADER_IMPOSSIBLE;
 }
 
 uint32_t wl_frame_whole(wl_header_rule_t rule, const uint8_t *bytes, uint32_t available,

@@ -24,6 +24,7 @@
 typedef struct {
     bool in_step; /* next_seq is where a message begins */
     bool lost;    /* looking for one */
+    bool guessed; /* what is taken for a beginning was found by its looks */
     uint32_t next_seq;
     uint32_t tail_length; /* of the message at next_seq, 0 unknown */
 } half_t;
@@ -155,8 +156,9 @@ static void record_skip(const packet_info *pinfo, uint32_t seq, uint32_t skip)
 
 /* The direction's first bytes, and the capture has the handshake: a message begins there, however
  * little of it came. */
-static bool begins_stream(packet_info *pinfo, const half_t *half)
+static bool begins_stream(packet_info *pinfo, const half_t *half, uint32_t seq)
 {
+    const struct tcp_analysis *tcp = get_tcp_conversation_data(NULL, pinfo);
     const wl_stream_t *stream;
     uint32_t number;
 
@@ -164,7 +166,9 @@ static bool begins_stream(packet_info *pinfo, const half_t *half)
         return false;
     }
     stream = wl_streams_find(known_streams, number);
-    return stream != NULL && stream->from_syn;
+    /* What follows a lost first segment begins anywhere. Relative numbers are a preference. */
+    return stream != NULL && stream->from_syn && tcp != NULL && tcp->fwd != NULL &&
+           (seq == 1 || seq == tcp->fwd->base_seq + 1);
 }
 
 /* How many bytes to pass over until a message begins; all of them when none does. */
@@ -173,9 +177,12 @@ static uint32_t find_start(const framed_t *framed, half_t *half, uint32_t frame,
                            const wl_frame_context_t *context)
 {
     int32_t ahead = (int32_t)(seq - half->next_seq), rest;
-    uint32_t start;
+    uint32_t start, length;
 
-    if (half->in_step && ahead == 0) {
+    /* Kafka's ids say too much here: those of answers whose requests were not captured. */
+    if (half->in_step && ahead == 0 &&
+        !(half->guessed && !framed->is_kafka &&
+          framed->rule(bytes, available, context, &length) == WL_HEADER_IMPOSSIBLE)) {
         return 0;
     }
     if (half->in_step && ahead < 0) {
@@ -194,6 +201,7 @@ static uint32_t find_start(const framed_t *framed, half_t *half, uint32_t frame,
         wl_health_note(noted, frame, WL_HEALTH_OUT_OF_STEP, half->lost ? 1 : -1);
     }
     half->in_step = false;
+    half->guessed = true;
     return start;
 }
 
@@ -270,10 +278,10 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
                                    state->first_id, state->last_id};
 
     if (over_tcp) {
-        skip = !first_pass                  ? recorded_skip(pinfo, seq)
-               : begins_stream(pinfo, half) ? 0
-                                            : find_start(framed, half, pinfo->num, bytes, available,
-                                                         seq, &context);
+        skip = !first_pass ? recorded_skip(pinfo, seq)
+               : begins_stream(pinfo, half, seq)
+                   ? 0
+                   : find_start(framed, half, pinfo->num, bytes, available, seq, &context);
     }
     if (skip > 0) {
         proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, 0, (int)skip, skip);
