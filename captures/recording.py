@@ -28,7 +28,7 @@ def capture_of(ports, path):
     """Records the TCP ports while the block runs, with nanoseconds."""
     wanted = ' or '.join(f'tcp port {port}' for port in ports)
     tcpdump = subprocess.Popen(
-        ['tcpdump', '-i', 'lo', '-Z', 'root', '-U', '-B', '16384', '-w', str(path),
+        ['tcpdump', '-i', 'lo', '-Z', 'root', '-U', '--immediate-mode', '-B', '16384', '-w', str(path),
          '--time-stamp-precision=nano', wanted], stderr=subprocess.PIPE, text=True)
     first_lines = iter(tcpdump.stderr.readline, '')  # ends when tcpdump does
     if not any('listening on' in line for line in first_lines):
