@@ -36,8 +36,11 @@ static void take_properties(cursor_t *cursor, wl_store_t *store, wl_mqtt_message
 {
     uint32_t length = take_varint(cursor);
     const uint8_t *bytes = take(cursor, length);
-    cursor_t in = {bytes, bytes + length, bytes == NULL};
+    cursor_t in = {bytes, bytes, bytes == NULL};
 
+    if (bytes != NULL) {
+        in.end += length;
+    }
     while (!in.short_of && in.at < in.end) {
         uint32_t id = take_varint(&in);
         uint8_t size = id < G_N_ELEMENTS(property_size) ? property_size[id] : 0;

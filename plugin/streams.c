@@ -225,12 +225,38 @@ static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
     sequence->gaps[sequence->gap_count++] = gap;
 }
 
+/* next_seq moves on. What is left of a gap half the sequence space behind it goes: new bytes will
+ * come by there again, after the wrap, and would be taken for those of the gap. */
+static void advance(wl_sequence_t *sequence, uint32_t seq)
+{
+    uint32_t step = seq - sequence->next_seq;
+
+    for (unsigned i = 0; i < sequence->gap_count;) {
+        wl_gap_t *gap = &sequence->gaps[i];
+        int64_t from_behind = (int64_t)(int32_t)(sequence->next_seq - gap->from) + step;
+        int64_t to_behind = (int64_t)(int32_t)(sequence->next_seq - gap->to) + step;
+
+        if (to_behind >= INT32_MAX) {
+            *gap = sequence->gaps[--sequence->gap_count];
+            continue;
+        }
+        if (from_behind > INT32_MAX) {
+            gap->from = seq - INT32_MAX;
+        }
+        i++;
+    }
+    sequence->next_seq = seq;
+}
+
 /* Takes [from, to) out of the gaps; how many bytes of it were in one. */
 static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to, uint32_t *found)
 {
     uint32_t filled = 0;
 
     sequence->filled_since_ns = G_MAXINT64;
+    if (wl_seq_before(sequence->next_seq, to)) {
+        to = sequence->next_seq; /* no gap lies behind it */
+    }
     for (unsigned i = 0; i < sequence->gap_count;) {
         wl_gap_t gap = sequence->gaps[i];
         uint32_t start = wl_seq_before(from, gap.from) ? gap.from : from;
@@ -275,15 +301,17 @@ wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment
         sequence->next_seq = segment->seq;
     }
     if (wl_seq_before(sequence->next_seq, segment->seq)) {
-        gap_add(sequence,
-                (wl_gap_t){sequence->next_seq, segment->seq, segment->time_ns, false});
+        if (!wl_seq_before(sequence->next_seq, end)) {
+            return order; /* it ends half the sequence space ahead: before or behind is the same */
+        }
+        gap_add(sequence, (wl_gap_t){sequence->next_seq, segment->seq, segment->time_ns, false});
     } else if (wl_seq_before(segment->seq, sequence->next_seq)) {
         order = gaps_fill(sequence, segment->seq, end, found) > 0 ? WL_SEGMENT_FILLS
                 : wl_seq_before(sequence->next_seq, end)          ? WL_SEGMENT_NEXT
                                                                   : WL_SEGMENT_AGAIN;
     }
     if (wl_seq_before(sequence->next_seq, end)) {
-        sequence->next_seq = end;
+        advance(sequence, end);
     }
     return order;
 }
@@ -292,7 +320,7 @@ void wl_sequence_skip(wl_sequence_t *sequence, uint32_t seq, int64_t time_ns)
 {
     if (sequence->started && wl_seq_before(sequence->next_seq, seq)) {
         gap_add(sequence, (wl_gap_t){sequence->next_seq, seq, time_ns, false});
-        sequence->next_seq = seq;
+        advance(sequence, seq);
     }
 }
 
@@ -313,7 +341,7 @@ uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
     if (wl_seq_before(sequence->next_seq, ack)) {
         missed += ack - sequence->next_seq;
         gap_add(sequence, (wl_gap_t){sequence->next_seq, ack, WL_NO_TIME, true});
-        sequence->next_seq = ack;
+        advance(sequence, ack);
     }
     return missed;
 }

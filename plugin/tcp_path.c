@@ -181,6 +181,14 @@ void wl_paths_pass(wl_paths_t *paths, const wl_segment_t *segment)
     handshake_take(&passing->handshake, segment);
 }
 
+/* A round trip between two steps; none where time ran backwards. */
+static int64_t round_trip(int64_t from_ns, int64_t to_ns)
+{
+    int64_t rtt_ns = wl_span_ns(from_ns, to_ns);
+
+    return rtt_ns < 0 ? WL_NO_TIME : rtt_ns;
+}
+
 /* The steps of a handshake that was seen in passing are round trips as any others. */
 static void take_over_rtt(wl_path_t *path, const wl_segment_t *segment)
 {
@@ -189,10 +197,10 @@ static void take_over_rtt(wl_path_t *path, const wl_segment_t *segment)
 
     if (handshake->first_syn_ns == handshake->last_syn_ns) {
         path->half[opener].min_rtt_ns =
-            wl_span_ns(handshake->first_syn_ns, handshake->first_synack_ns);
+            round_trip(handshake->first_syn_ns, handshake->first_synack_ns);
     }
     if (handshake->first_synack_ns == handshake->last_synack_ns) {
-        path->half[!opener].min_rtt_ns = wl_span_ns(handshake->first_synack_ns, handshake->ack_ns);
+        path->half[!opener].min_rtt_ns = round_trip(handshake->first_synack_ns, handshake->ack_ns);
     }
 }
 

@@ -22,7 +22,9 @@ static inline void put(kafka_bytes_t *b, unsigned size, uint64_t value)
 
 static inline void put_raw(kafka_bytes_t *b, const void *bytes, size_t length)
 {
-    memcpy(b->at + b->length, bytes, length);
+    if (length > 0) { /* bytes may be NULL then, which memcpy must never be given */
+        memcpy(b->at + b->length, bytes, length);
+    }
     b->length += (uint32_t)length;
 }
 

@@ -151,6 +151,45 @@ static void test_gaps_are_bounded(void **state)
     }
 }
 
+/* A gap that stayed open: when the numbers have wrapped, what is sent again at its place is not it. */
+static void test_gap_is_forgotten_before_the_wrap(void **state)
+{
+    const uint32_t step = 1u << 28;
+    wl_sequence_t sequence = {0};
+    wl_segment_t first = segment(1, 100, 10), behind = segment(2, 210, 10);
+    uint32_t found;
+
+    (void)state;
+    wl_sequence_take(&sequence, &first, &found);
+    wl_sequence_take(&sequence, &behind, &found);
+    assert_int_equal(wl_sequence_missed(&sequence, 220), 100);
+    for (uint32_t i = 1; i <= 16; i++) {
+        wl_segment_t s = segment(i + 2, 220 + (i - 1) * step, step);
+        assert_int_equal(wl_sequence_take(&sequence, &s, &found), WL_SEGMENT_NEXT);
+        assert_int_equal(found, 0);
+    }
+    assert_int_equal(sequence.gap_count, 0);
+    wl_segment_t again = segment(20, 110, 100);
+    assert_int_equal(wl_sequence_take(&sequence, &again, &found), WL_SEGMENT_AGAIN);
+    assert_int_equal(found, 0);
+}
+
+/* A jump of nearly half the sequence space, then a short one: no more is found than was sent. */
+static void test_far_jumps(void **state)
+{
+    wl_sequence_t sequence = {0};
+    const uint32_t starts[] = {1111638594, 3130565206, 4604482, 4602468};
+    uint32_t found;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        wl_segment_t s = segment(i + 1, starts[i], 15000);
+        wl_sequence_take(&sequence, &s, &found);
+        assert_true(found <= 15000);
+        wl_sequence_missed(&sequence, starts[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +199,8 @@ int main(void)
         cmocka_unit_test(test_order_and_gaps),
         cmocka_unit_test(test_captured_twice),
         cmocka_unit_test(test_gaps_are_bounded),
+        cmocka_unit_test(test_gap_is_forgotten_before_the_wrap),
+        cmocka_unit_test(test_far_jumps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,10 +346,32 @@ static void test_smallest_rtt_at_a_frame(void **state)
     wl_store_free(store);
 }
 
+/* A handshake seen in passing whose SYN,ACK carries an earlier time than its SYN. */
+static void test_no_round_trip_from_time_running_backwards(void **state)
+{
+    wl_segment_t steps[3];
+    talk_t talk;
+
+    (void)state;
+    start(&talk);
+    steps[0] = segment(&talk, 0, 50, WL_TCP_SYN, 0, 0, 0);
+    steps[1] = segment(&talk, 1, 20, WL_TCP_SYN | WL_TCP_ACK, 0, 0, 1);
+    steps[2] = segment(&talk, 0, 10, WL_TCP_ACK, 1, 0, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        wl_paths_pass(talk.paths, &steps[i]);
+    }
+    talk.path = wl_paths_add(talk.paths, &steps[2], "a:1000", "b:80");
+    assert_int_equal(talk.path->handshake.first_synack_ns, 20 * (int64_t)MS);
+    assert_int_equal(talk.path->half[0].min_rtt_ns, WL_NO_TIME);
+    assert_int_equal(talk.path->half[1].min_rtt_ns, WL_NO_TIME);
+    wl_paths_free(talk.paths);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_from_first_and_last),
+        cmocka_unit_test(test_no_round_trip_from_time_running_backwards),
         cmocka_unit_test(test_a_later_ack_is_no_handshake),
         cmocka_unit_test(test_karn),
         cmocka_unit_test(test_lost_before_the_capture_or_out_of_order),
