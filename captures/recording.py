@@ -1,4 +1,5 @@
-"""What the two recording scripts share: tcpdump on the loopback interface, and the truth file.
+"""What the recording scripts share: tcpdump, on the loopback interface or on hosts of their own, and
+the truth file.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -24,15 +25,17 @@ def wait_for_port(port, process):
 
 
 @contextlib.contextmanager
-def capture_of(ports, path):
-    """Records the TCP ports while the block runs, with nanoseconds."""
+def capture_of(ports, path, interface='lo', snap_length=0, on=()):
+    """Records the TCP ports while the block runs, with nanoseconds. `on`: what starts a command on
+    the host that captures; `snap_length` 0: whole packets."""
     wanted = ' or '.join(f'tcp port {port}' for port in ports)
     tcpdump = subprocess.Popen(
-        ['tcpdump', '-i', 'lo', '-Z', 'root', '-U', '--immediate-mode', '-B', '16384', '-w', str(path),
-         '--time-stamp-precision=nano', wanted], stderr=subprocess.PIPE, text=True)
+        [*on, 'tcpdump', '-i', interface, '-Z', 'root', '-U', '--immediate-mode', '-B', '16384',
+         '-w', str(path), '-s', str(snap_length), '--time-stamp-precision=nano', wanted],
+        stderr=subprocess.PIPE, text=True)
     first_lines = iter(tcpdump.stderr.readline, '')  # ends when tcpdump does
     if not any('listening on' in line for line in first_lines):
-        raise SystemExit('tcpdump does not capture on lo: run this as root')
+        raise SystemExit(f'tcpdump does not capture on {interface}: run this as root')
     time.sleep(0.3)  # it says so a little before it listens
     try:
         yield

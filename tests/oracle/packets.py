@@ -11,7 +11,7 @@ import collections
 import struct
 
 Segment = collections.namedtuple(
-    "Segment", "frame time source target seq ack flags length payload window")
+    "Segment", "frame time source target seq ack flags length payload window options")
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 TCP = 6
 
@@ -145,5 +145,6 @@ def segments(path):
         header = (head >> 4) * 4
         length = max(length - header, 0)
         payload = packet[start + header:start + header + length]
+        options = packet[start + 20:start + header]
         yield Segment(number, time, (source, sport), (target, dport), seq, ack, flags, length,
-                      payload, window)
+                      payload, window, options)

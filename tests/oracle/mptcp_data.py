@@ -1,0 +1,296 @@
+"""What happens to the data of an MPTCP connection, direction by direction, in the order of the file:
+first transmissions, repeated data of three kinds, DATA_ACK round trips, waiting behind gaps.
+
+    DSN      1 ......... 100 ......... 200
+    first    [--a--------][--b--------]            unique bytes
+    again            [--c----]                     50 bytes of a, 30 of b: kinds by byte range
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import bisect
+import dataclasses
+
+from . import mptcp_options as mp
+from .mptcp import WRAP32, extend_ack, place
+from .packets import SYN
+
+TCP_RETRANSMISSION, REINJECTION, MPTCP_RETRANSMISSION = 1, 2, 3
+
+
+class Ranges:
+    """Disjoint ranges [start, end) in order, each with what was put with it."""
+
+    def __init__(self):
+        self.starts, self.ends, self.values = [], [], []
+
+    def parts(self, start, end):
+        """[start, end) in pieces (start, end, value), value None where nothing was put."""
+        i = bisect.bisect_right(self.ends, start)
+        while start < end:
+            if i == len(self.starts) or self.starts[i] >= end:
+                yield start, end, None
+                return
+            if self.starts[i] > start:
+                yield start, self.starts[i], None
+                start = self.starts[i]
+            stop = min(end, self.ends[i])
+            yield start, stop, self.values[i]
+            start, i = stop, i + 1
+
+    def put(self, start, end, value):
+        """Where nothing was put before; returns those pieces."""
+        new = [(a, b) for a, b, v in self.parts(start, end) if v is None]
+        for a, b in new:
+            i = bisect.bisect_left(self.starts, a)
+            self.starts.insert(i, a)
+            self.ends.insert(i, b)
+            self.values.insert(i, value)
+        return new
+
+    def contiguous(self, start):
+        """The end of what is there from start on without a gap."""
+        i = bisect.bisect_right(self.starts, start) - 1
+        if i < 0 or self.ends[i] <= start:
+            return start
+        while i + 1 < len(self.starts) and self.starts[i + 1] == self.ends[i]:
+            i += 1
+        return self.ends[i]
+
+
+@dataclasses.dataclass
+class Piece:
+    """Bytes of one segment that no segment before it carried."""
+    frame: int
+    time: int
+    subflow: int
+    start: int
+    end: int
+    mapping: object
+    again: bool = False    # some of it was sent again before it was acknowledged
+    released: int = None   # time, when it had to wait
+    released_by: int = None
+    waiting: int = 0       # bytes in the reorder buffer at its arrival, itself included
+    bad: bool = False      # its mapping's checksum is wrong: nothing of it was delivered
+
+
+@dataclasses.dataclass
+class Repeat:
+    frame: int
+    subflow: int
+    start: int
+    end: int
+    kind: int
+    original: int
+    original_subflow: int
+    delay: int
+    useful: bool
+
+
+@dataclasses.dataclass
+class Sample:
+    """A round trip to the DATA_ACK in `frame`, which came on `subflow`."""
+    frame: int
+    subflow: int
+    time: int
+    piece: object
+
+
+class Direction:
+    """The data that one side of a connection sent."""
+
+    def __init__(self, connection, side):
+        self.connection, self.side = connection, side
+        self.pieces, self.repeats, self.samples, self.map_samples = [], [], [], []
+        self.carried = {}       # subflow -> bytes of payload that were mapped, repeats included
+        self.packets = {}       # subflow -> segments with mapped payload
+        self.order = []         # subflow of every segment with mapped payload
+        self.runs = []          # [subflow, mappings, bytes, first time, last time]
+        self.acked = 1
+        self.data_fin = None    # (frame, time, dsn)
+        self.fin_acked = None   # (frame, time)
+        self.first_data = self.last_acked = None
+        self.unmapped = []      # (frame, bytes)
+        self.checksums = []     # (mapping, frame that completes it, right)
+        self.max_buffer = 0
+        self._dsn, self._delivered, self._tcp = Ranges(), Ranges(), {}
+        self._open, self._next, self._waiting = [], 1, []
+        self._map_open, self._announced = [], set()
+        self._payload = {}      # subflow -> {relative sequence number: byte}
+        self._bad = set()
+
+    # --- figures
+    @property
+    def unique(self):
+        return sum(p.end - p.start for p in self.pieces)
+
+    @property
+    def data_packets(self):
+        return len(self.order)
+
+    def bytes_of(self, kind):
+        return sum(r.end - r.start for r in self.repeats if r.kind == kind)
+
+    def packets_of(self, kind):
+        return len({r.frame for r in self.repeats if r.kind == kind})
+
+    @property
+    def switches(self):
+        return sum(a != b for a, b in zip(self.order, self.order[1:]))
+
+    @property
+    def held(self):
+        """Pieces that waited behind a gap, and were released."""
+        return [p for p in self.pieces if p.released is not None]
+
+    # --- in the order of the file
+    def segment(self, subflow, packet):
+        relative = subflow.relative(packet)
+        if not packet.s.length or relative is None:
+            return
+        s = packet.s
+        number, start, end = subflow.number, relative, relative + s.length
+        tcp = self._tcp.setdefault(number, Ranges())
+        mapped = list(place(subflow, self.side, start, end))
+        covered = sum(b - a for a, b, _, _ in mapped)
+        if covered < s.length:
+            self.unmapped.append((s.frame, s.length - covered))
+        if mapped:
+            self.carried[number] = self.carried.get(number, 0) + covered
+            self.packets[number] = self.packets.get(number, 0) + 1
+            self.order.append(number)
+            if self.first_data is None:
+                self.first_data = s.time
+        for a, b, dsn, mapping in mapped:
+            for c, d, seen in tcp.parts(a, b):
+                self._bytes(s, number, dsn + c - a, dsn + d - a, mapping, seen is not None)
+        tcp.put(start, end, True)
+        self._check(subflow, packet, start, mapped)
+        self._release(s)
+
+    def _bytes(self, s, number, start, end, mapping, same_tcp):
+        acked = max(start, min(end, self.acked))
+        for a, b in ((start, acked), (acked, end)):
+            for c, d, piece in list(self._dsn.parts(a, b)):
+                if piece is None:
+                    piece = Piece(s.frame, s.time, number, c, d, mapping)
+                    self._dsn.put(c, d, piece)
+                    self.pieces.append(piece)
+                    self._open.append(piece)
+                    continue
+                kind = (TCP_RETRANSMISSION if same_tcp else
+                        MPTCP_RETRANSMISSION if piece.subflow == number else REINJECTION)
+                piece.again = piece.again or d > self.acked
+                useful = c >= self.acked or piece.bad
+                self.repeats.append(Repeat(s.frame, number, c, d, kind, piece.frame, piece.subflow,
+                                           s.time - piece.time, useful))
+
+    def _check(self, subflow, packet, start, mapped):
+        """DSS checksums of mappings whose bytes are all there now."""
+        s = packet.s
+        known = self._payload.setdefault(subflow.number, {})
+        if self.connection.checksum:
+            for at, byte in enumerate(s.payload):
+                known.setdefault(start + at, byte)
+        done = {id(m) for m, _, _ in self.checksums}
+        for m in {id(m): m for _, _, _, m in mapped}.values():
+            if m.option.checksum is None or not m.length or id(m) in done:
+                continue
+            data = [known.get(m.ssn + at) for at in range(m.length)]
+            if None in data:
+                continue
+            idsn = self.connection.idsns[self.side]
+            right = mp.dss_sum((idsn + m.dsn) % 2**64, m.ssn, m.length + m.fin, m.option.checksum,
+                               bytes(data)) == 0
+            self.checksums.append((m, s.frame, right))
+            if not right:
+                for piece in self.pieces:
+                    piece.bad = piece.bad or piece.mapping is m
+
+    def _release(self, s):
+        """Arrivals of this segment: new bytes go to the reader or wait."""
+        for piece in self.pieces[::-1]:
+            if piece.frame != s.frame:
+                break
+            self._arrive(piece, s)
+        for repeat in self.repeats[::-1]:
+            if repeat.frame != s.frame:
+                break
+            self._delivered.put(repeat.start, repeat.end, True)
+        self._advance(s)
+
+    def _arrive(self, piece, s):
+        if piece.bad:
+            return
+        self._delivered.put(piece.start, piece.end, True)
+        if piece.start > self._next:
+            self._waiting.append(piece)
+
+    def _advance(self, s):
+        self._next = max(self._next, self._delivered.contiguous(self._next))
+        ready = [p for p in self._waiting if p.start <= self._next]
+        for piece in ready:
+            if piece.frame == s.frame:
+                continue  # filled by the same segment: it never waited
+            piece.released, piece.released_by = s.time, s.frame
+        self._waiting = [p for p in self._waiting if p.start > self._next]
+        buffered = sum(p.end - p.start for p in self._waiting)
+        self.max_buffer = max(self.max_buffer, buffered)
+        for piece in self._waiting:
+            if piece.frame == s.frame:
+                piece.waiting = buffered
+
+    def mapping(self, m):
+        """A mapping announced for the first time on its subflow. One clock per last DSN, the
+        DATA_FIN's too, from its first announcement on any subflow: so counts mptcptrace."""
+        end = m.dsn + (m.length or 0) + m.fin
+        if end > m.dsn and end not in self._announced:
+            self._announced.add(end)
+            self._map_open.append(m)
+        if m.length:
+            if self.runs and self.runs[-1][0] == m.subflow.number:
+                run = self.runs[-1]
+                run[1:] = run[1] + 1, run[2] + m.length, run[3], m.time
+            else:
+                self.runs.append([m.subflow.number, 1, m.length, m.time, m.time])
+        if m.fin and self.data_fin is None:
+            self.data_fin = m.frame, m.time, m.dsn + m.length
+
+    def acknowledge(self, subflow, packet, option):
+        ack = extend_ack(self.connection, self.side, option, self.acked)
+        if ack is None or ack <= self.acked:
+            return
+        s, before, self.acked = packet.s, self.acked, ack
+        if any(p.start < ack and p.end > before for p in self.pieces):
+            self.last_acked = s.time
+        covered = [p for p in self._open if p.end <= ack]
+        self._open = [p for p in self._open if p.end > ack]
+        for piece in covered:
+            if not piece.again and piece.end > before:
+                self.samples.append(Sample(s.frame, subflow.number, s.time - piece.time, piece))
+        done = [m for m in self._map_open if m.dsn + m.length + m.fin <= ack]
+        self._map_open = [m for m in self._map_open if m.dsn + m.length + m.fin > ack]
+        for m in done:
+            if m.dsn + m.length + m.fin <= before:
+                continue  # announced again when it was acknowledged already
+            self.map_samples.append(Sample(s.frame, subflow.number, s.time - m.time, m))
+        if self.data_fin and self.fin_acked is None and ack > self.data_fin[2]:
+            self.fin_acked = s.frame, s.time
+
+
+def directions(connection):
+    """Both directions of a connection, run over the whole file."""
+    both = [Direction(connection, side) for side in range(2)]
+    announced = {}
+    for subflow in connection.subflows:
+        for side in range(2):
+            for m in subflow.mappings[side]:
+                announced.setdefault(m.frame, []).append(m)
+    for subflow, packet in connection.packets():
+        side = subflow.side(packet)
+        for m in announced.get(packet.s.frame, ()):
+            both[side].mapping(m)
+        for option in packet.options:
+            if option.subtype == mp.DSS:
+                both[1 - side].acknowledge(subflow, packet, option)
+        both[side].segment(subflow, packet)
+    return both
