@@ -22,6 +22,7 @@ typedef enum {
     WL_HEALTH_ORPHAN,         /* answers without request */
     WL_HEALTH_GATED,          /* messages refused by a sanity gate */
     WL_HEALTH_EVICTED,        /* requests forgotten at the bound of the pending table */
+    WL_HEALTH_NO_MPTCP_HANDSHAKE, /* MPTCP streams whose connection's handshake is not there */
     WL_HEALTH_FORGOTTEN,      /* segments, awaited ACKs or names dropped at their bound */
     WL_HEALTH_COUNT
 } wl_health_kind_t;

@@ -21,6 +21,7 @@
 #include "read_span.h"
 #include "resent.h"
 #include "show.h"
+#include "show_mptcp.h"
 #include "tcp_path.h"
 
 static int proto_wirelat = -1;
@@ -65,6 +66,7 @@ static void file_opened(void)
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
                         (enabled(wl_shown_kafka.proto) ? WL_WANT_KAFKA : 0) |
+                        (enabled(wl_mptcp_proto()) ? WL_WANT_MPTCP : 0) |
                         (pref_all_streams ? WL_WANT_TRANSPORT : 0);
     }
     matcher.streams = wl_streams_new(pref_pending_stream);
@@ -78,6 +80,7 @@ static void file_opened(void)
     matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     paths = wl_paths_new((int64_t)pref_jitter_gap_ms * 1000000, pref_stream_frames);
+    wl_mptcp_opened(wanted_groups & WL_WANT_MPTCP);
     matcher.pending =
         wl_pending_new(pref_pending_stream, pref_pending_total, wl_match_evicted, &matcher);
 }
@@ -88,6 +91,7 @@ static void file_closed(void)
     wl_streams_free(matcher.streams);
     wl_paths_free(paths);
     paths = NULL;
+    wl_mptcp_closed();
     wl_kafka_state_free(matcher.kafka);
     wl_store_free(matcher.store);
     wl_health_free(matcher.health);
@@ -197,7 +201,7 @@ static void note_forgotten(uint32_t frame)
     uint64_t dropped = wl_streams_dropped(matcher.streams) +
                        wl_store_counters(matcher.store)->strings_dropped +
                        wl_store_counters(matcher.store)->exchanges_dropped +
-                       matcher.kafka->dropped + wl_paths_dropped(paths);
+                       matcher.kafka->dropped + wl_paths_dropped(paths) + wl_mptcp_forgotten();
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));
@@ -284,21 +288,22 @@ static wl_stream_t *stream_of(packet_info *pinfo, const wl_segment_t *segment)
     return stream;
 }
 
-static void follow_path(wl_stream_t *stream, unsigned direction, const wl_segment_t *segment)
+/* False: a copy of the segment before. */
+static bool follow_path(wl_stream_t *stream, unsigned direction, const wl_segment_t *segment,
+                        wl_path_record_t *record)
 {
-    wl_path_record_t record;
-
-    if (!wl_path_take(paths, stream->path, direction, segment, &record)) {
-        return;
+    if (!wl_path_take(paths, stream->path, direction, segment, record)) {
+        return false;
     }
-    if (record.new_min_rtt) {
+    if (record->new_min_rtt) {
         /* Of the other direction's data, which this segment acknowledges. */
         wl_store_add_path_rtt(matcher.store, stream->number, !direction, segment->frame,
-                              record.rtt_ns);
+                              record->rtt_ns);
     }
-    if ((record.flags & WL_PATH_RESENT) && segment->length > 0) {
+    if ((record->flags & WL_PATH_RESENT) && segment->length > 0) {
         wl_resent_segment(matcher.store, &stream->half[direction], segment->seq, segment->length);
     }
+    return true;
 }
 
 /* A data segment of ours: where its bytes lie, and the messages that are complete with it. */
@@ -346,17 +351,19 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
 {
     outline_t outline = outline_of(tree);
     wl_segment_t segment;
+    wl_path_record_t record;
     uint32_t payload_start;
     wl_stream_t *stream;
     unsigned direction;
-    bool ours;
+    bool ours, multipath;
 
     if (outline.tcp == NULL || !pinfo->fd->has_ts ||
         !wl_read_segment(pinfo, outline.tcp, &segment, &payload_start)) {
         return;
     }
     ours = is_ours(&outline, &segment);
-    if (!ours && !pref_all_streams) {
+    multipath = wl_mptcp_expects(pinfo, outline.tcp, &segment, payload_start);
+    if (!ours && !multipath && !pref_all_streams) {
         pass_by(pinfo, &segment);
         return;
     }
@@ -366,7 +373,11 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     stream = stream_of(pinfo, &segment);
     direction = wl_stream_direction(stream, &segment);
     segment.header_hash = wl_read_header_hash(outline.tcp, payload_start);
-    follow_path(stream, direction, &segment);
+    if (follow_path(stream, direction, &segment, &record) && multipath) {
+        wl_mptcp_first_pass(pinfo, outline.tcp, &segment, payload_start, direction, &record,
+                            matcher.health);
+        note_forgotten(pinfo->num);
+    }
     if (!ours) {
         return;
     }
@@ -408,6 +419,7 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
         wl_store_event(matcher.store, first + i, record);
         wl_show_event(shown[record->ex->proto], pinfo, tvb, tree, record);
     }
+    wl_mptcp_show(pinfo, tvb, tree, paths);
     tap_findings(pinfo);
     tap_path(pinfo);
 }

@@ -35,7 +35,13 @@ typedef enum {
         WL_ITEM_COUNT
 } wl_item_t;
 
-enum { WL_WANT_TRANSPORT = 1, WL_WANT_MQTT = 2, WL_WANT_KAFKA = 4, WL_WANT_NODES = 8 };
+enum {
+    WL_WANT_TRANSPORT = 1,
+    WL_WANT_MQTT = 2,
+    WL_WANT_KAFKA = 4,
+    WL_WANT_NODES = 8,
+    WL_WANT_MPTCP = 16 /* no items of its own: the TCP header's bytes */
+};
 
 /* Resolves all names; call when every dissector has registered. Names this Wireshark does not have
  * are reported once, as a warning that lists them. */

@@ -11,6 +11,7 @@
 #include "../taps/tables.h"
 #include "postdissect.h"
 #include "show.h"
+#include "show_mptcp.h"
 
 WS_DLL_PUBLIC_DEF const char plugin_version[] = WIRELAT_VERSION;
 WS_DLL_PUBLIC_DEF const int plugin_want_major = WIRESHARK_VERSION_MAJOR;
@@ -21,7 +22,10 @@ WS_DLL_PUBLIC uint32_t plugin_describe(void);
 
 static void register_protocols(void)
 {
-    wl_tables_register_prefs(wl_postdissect_register());
+    struct pref_module *module = wl_postdissect_register();
+
+    wl_tables_register_prefs(module);
+    wl_mptcp_register(module);
     wl_show_register(&wl_shown_mqtt);
     wl_show_register(&wl_shown_kafka);
 }

@@ -46,6 +46,9 @@ static const struct {
                          "Is another protocol on this port? Was the capture cut or lossy?"},
     [WL_HEALTH_EVICTED] = {"Requests forgotten at the bound of pending ones",
                            "Raise wirelat.pending_per_stream or wirelat.pending_total"},
+    [WL_HEALTH_NO_MPTCP_HANDSHAKE] = {"MPTCP streams without handshake",
+                                      "Start the capture before the connections: what these "
+                                      "streams belong to cannot be known"},
     [WL_HEALTH_FORGOTTEN] = {"Segments or names forgotten at their bound",
                              "Split the capture; raise wirelat.pending_per_stream"},
 };

@@ -619,4 +619,8 @@ void wl_tables_register(void)
     wl_srt_tables_register();
     wl_health_table_register();
     wl_streams_table_register();
+    wl_mptcp_connections_register();
+    wl_mptcp_subflows_register();
+    wl_mptcp_paths_register();
+    wl_mptcp_events_register();
 }

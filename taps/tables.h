@@ -31,7 +31,7 @@ struct _packet_info; /* Wireshark's packet_info, by its tag: not every user of t
 
 #define WL_MAX_KEYS 4
 #define WL_MAX_PARTS 4
-#define WL_MAX_EXTRAS 32
+#define WL_MAX_EXTRAS 48
 
 /* A column of a table's own, set by wl_table_set_...(). */
 typedef enum { WL_EXTRA_UINT, WL_EXTRA_REAL, WL_EXTRA_TEXT } wl_extra_type_t;
@@ -102,6 +102,10 @@ void wl_kafka_tables_register(void);
 void wl_srt_tables_register(void);
 void wl_health_table_register(void);
 void wl_streams_table_register(void);
+void wl_mptcp_connections_register(void);
+void wl_mptcp_subflows_register(void);
+void wl_mptcp_paths_register(void);
+void wl_mptcp_events_register(void);
 
 /* Answers later than this count as late; a preference. Nanoseconds. */
 int64_t wl_tables_late_after(void);

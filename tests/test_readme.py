@@ -49,9 +49,18 @@ def test_every_table_is_documented():
     run = subprocess.run(harness.command("tshark", "-z", "help"), capture_output=True, text=True,
                          cwd=harness.home())
     ours = [line.strip() for line in (run.stdout + run.stderr).splitlines()
-            if line.strip().startswith(("mqtt,", "kafka,", "wirelat,"))]
+            if line.strip().startswith(("mqtt,", "kafka,", "mptcp,", "wirelat,"))]
     assert len(ours) >= 7
     for name in ours:
         assert f"`{name}`" in README
         # A name that is the beginning of another would never be reached.
         assert not [other for other in ours if other != name and other.startswith(name)]
+
+
+def test_every_field_of_mptcp_is_documented():
+    section = README.split("### `wirelat.mptcp.NAME`", 1)[1].split("\n#", 1)[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    table = {name: row[2].split()[0] for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    fields = registered("wirelat.mptcp")
+    assert set(table) == set(fields)
+    assert not [n for n, kind in fields.items() if table[n] != kind.split()[0]]

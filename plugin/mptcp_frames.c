@@ -1,0 +1,234 @@
+/* mptcp_frames.c
+ * The open file's MPTCP: which frames go to the rules, and which records come back.
+ *
+ * Frames of other traffic cost a look at their TCP options, and one at a bit of their ports.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "mptcp_frames.h"
+
+#include <epan/prefs.h>
+#include <epan/to_str.h>
+#include <string.h>
+
+#include "mptcp_labels.h"
+#include "read_fields.h"
+
+#define TCP_MIN_HEADER 20u
+#define PORT_BITS 16 /* of the filter that spares other streams the look-up of theirs */
+
+static wl_mptcp_t *mptcp; /* NULL outside of a file, or when disabled */
+static uint8_t *ports;
+static wl_mp_options_t options; /* of the segment in hand */
+static bool has_options;
+static uint32_t apart; /* as noted so far */
+static GPtrArray *labels;
+static GArray *own; /* wl_mp_item_t: of the frame to be shown */
+
+static int pref_captured = WL_CAPTURED_UNKNOWN;
+
+static const enum_val_t captured_values[] = {
+    {"guess", "Guessed from handshake times", WL_CAPTURED_UNKNOWN},
+    {"client", "At the client", WL_CAPTURED_CLIENT},
+    {"server", "At the server", WL_CAPTURED_SERVER},
+    {"between", "Between them", WL_CAPTURED_BETWEEN},
+    {NULL, NULL, 0}};
+
+void wl_mptcp_register_prefs(struct pref_module *module)
+{
+    prefs_register_enum_preference(
+        module, "mptcp_captured", "Where MPTCP was captured",
+        "Head-of-line delay is what the application waits only at the receiver's side: the tables "
+        "say on which side of each direction the capture was taken.",
+        &pref_captured, captured_values, FALSE);
+    wl_mp_labels_register(module);
+}
+
+void wl_mptcp_opened(bool enabled)
+{
+    apart = 0;
+    if (enabled) {
+        mptcp = wl_mptcp_new(&wl_mptcp_default_limits);
+        ports = g_new0(uint8_t, (1u << PORT_BITS) / 8);
+        labels = g_ptr_array_new_with_free_func(g_free);
+        own = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
+    }
+}
+
+void wl_mptcp_closed(void)
+{
+    if (mptcp != NULL) {
+        wl_mptcp_free(mptcp);
+        g_free(ports);
+        g_ptr_array_free(labels, TRUE);
+        g_array_free(own, TRUE);
+        mptcp = NULL;
+    }
+}
+
+uint64_t wl_mptcp_forgotten(void)
+{
+    return mptcp != NULL ? wl_mptcp_dropped(mptcp) : 0;
+}
+
+/* The same for both directions. */
+static uint32_t port_bit(const wl_segment_t *segment)
+{
+    uint32_t both = (uint32_t)segment->source_port * segment->destination_port;
+
+    return (both * 2654435769u) >> (32 - PORT_BITS);
+}
+
+static bool read_options(const proto_node *tcp_node, uint32_t payload_start)
+{
+    const field_info *tcp = PNODE_FINFO(tcp_node);
+    int start = tcp->start + (int)TCP_MIN_HEADER;
+    int length = (int)payload_start - start;
+
+    length = MIN(length, tvb_captured_length_remaining(tcp->ds_tvb, start));
+    if (length <= 0) {
+        return false;
+    }
+    return wl_mp_options_read(tvb_get_ptr(tcp->ds_tvb, start, length), (uint32_t)length, &options);
+}
+
+bool wl_mptcp_expects(packet_info *pinfo, const proto_node *tcp, wl_segment_t *segment,
+                      uint32_t payload_start)
+{
+    uint32_t bit;
+
+    if (mptcp == NULL) {
+        return false;
+    }
+    bit = port_bit(segment);
+    has_options = read_options(tcp, payload_start);
+    if (!has_options && !(ports[bit / 8] & 1u << bit % 8)) {
+        return false;
+    }
+    if (!wl_read_stream(pinfo, &segment->stream) ||
+        (!has_options && wl_mptcp_find(mptcp, segment->stream) == NULL)) {
+        return false;
+    }
+    ports[bit / 8] |= (uint8_t)(1u << bit % 8);
+    return true;
+}
+
+/* NULL unless it was captured whole. */
+static const uint8_t *payload_of(const proto_node *tcp_node, uint32_t payload_start,
+                                 uint32_t length)
+{
+    const field_info *tcp = PNODE_FINFO(tcp_node);
+
+    return length > 0 && tvb_bytes_exist(tcp->ds_tvb, (int)payload_start, (int)length)
+               ? tvb_get_ptr(tcp->ds_tvb, (int)payload_start, (int)length)
+               : NULL;
+}
+
+void wl_mptcp_first_pass(packet_info *pinfo, const proto_node *tcp, const wl_segment_t *segment,
+                         uint32_t payload_start, unsigned direction, const wl_path_record_t *record,
+                         wl_health_t *health)
+{
+    wl_mp_input_t input = {
+        .segment = segment,
+        .direction = direction,
+        .options = has_options ? &options : NULL,
+        .payload = payload_of(tcp, payload_start, segment->length),
+        .destination = pinfo->dst.data,
+        .is_probe = record->flags & WL_PATH_PROBE,
+    };
+
+    if (pinfo->dst.len < segment->address_length) {
+        return;
+    }
+    wl_mptcp_take(mptcp, &input);
+    if (wl_mptcp_apart(mptcp) != apart) {
+        wl_health_note(health, segment->frame, WL_HEALTH_NO_MPTCP_HANDSHAKE,
+                       (int32_t)(wl_mptcp_apart(mptcp) - apart));
+        apart = wl_mptcp_apart(mptcp);
+    }
+}
+
+const char *wl_mptcp_path(const wl_mp_subflow_t *subflow)
+{
+    if (subflow->attachment == NULL) {
+        char *label = wl_mp_path_label(subflow);
+
+        g_ptr_array_add(labels, label);
+        wl_mptcp_subflow(mptcp, subflow->index)->attachment = label;
+    }
+    return subflow->attachment;
+}
+
+wl_captured_t wl_mptcp_captured(const wl_mp_connection_t *connection)
+{
+    const wl_mp_subflow_t *first =
+        connection->subflows->len > 0 ? g_ptr_array_index(connection->subflows, 0) : NULL;
+    int64_t to_server, to_client;
+
+    if (pref_captured != WL_CAPTURED_UNKNOWN) {
+        return (wl_captured_t)pref_captured;
+    }
+    if (first == NULL || first->syn_ns == WL_NO_TIME || first->synack_ns == WL_NO_TIME ||
+        first->third_ns == WL_NO_TIME) {
+        return WL_CAPTURED_UNKNOWN;
+    }
+    to_server = first->synack_ns - first->syn_ns;
+    to_client = first->third_ns - first->synack_ns;
+    /* An end answers within a fraction of the path's round trip. */
+    if (to_client * 4 <= to_server) {
+        return WL_CAPTURED_CLIENT;
+    }
+    return to_server * 4 <= to_client ? WL_CAPTURED_SERVER : WL_CAPTURED_BETWEEN;
+}
+
+static void keep(const wl_mp_item_t *items, unsigned count, uint32_t frame)
+{
+    bool mine = true;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (items[i].kind == WL_MP_ORIGIN) {
+            mine = items[i].frame == frame;
+        } else if (mine) {
+            g_array_append_val(own, items[i]);
+        }
+    }
+}
+
+void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths)
+{
+    static wl_mp_record_t record; /* one a frame, and taps run before the next */
+    static wl_path_record_t path;
+    wl_mp_log_t *log = mptcp != NULL ? wl_mptcp_log(mptcp) : NULL;
+    const wl_mp_item_t *items;
+    wl_mp_record_t shown;
+    uint32_t side;
+    unsigned count;
+
+    if (log == NULL || !wl_mp_log_find(log, pinfo->num, &side, &items, &count)) {
+        return;
+    }
+    record = (wl_mp_record_t){
+        .mptcp = mptcp,
+        .subflow = wl_mptcp_subflow(mptcp, side >> 2),
+        .direction = side >> 1 & 1,
+        .placed = side & 1,
+        .items = items,
+        .count = count,
+        .path = wl_paths_find(paths, pinfo->num, &path) ? &path : NULL,
+        .frame = pinfo->num,
+        .time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs,
+    };
+    if (wl_mptcp_is_tapped()) {
+        wl_mptcp_tap_record(pinfo, &record);
+    }
+    g_array_set_size(own, 0);
+    keep(items, count, pinfo->num);
+    if (pinfo->fd->visited && wl_mp_log_find_later(log, pinfo->num, &side, &items, &count)) {
+        g_array_append_vals(own, items, count);
+    }
+    shown = record;
+    shown.placed |= pinfo->fd->visited && record.subflow->connection != NULL;
+    shown.items = (const wl_mp_item_t *)(void *)own->data;
+    shown.count = own->len;
+    wl_mptcp_show_record(pinfo, tvb, tree, &shown);
+}

@@ -1,0 +1,245 @@
+/* mptcp_log.c
+ * Two arrays in blocks, both in the order of frames, and one that is put in order when it is read.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "mptcp_log.h"
+
+#include <string.h>
+
+#define BLOCK 4096u
+
+typedef struct {
+    uint32_t frame, side, order;
+    wl_mp_item_t item;
+} later_t;
+
+/* An array that grows without being copied: 1.1 million frames would else need twice the memory. */
+typedef struct {
+    GPtrArray *blocks;
+    size_t size;
+    uint32_t count;
+} blocks_t;
+
+struct wl_mp_log {
+    blocks_t entries; /* wl_mp_entry_t */
+    blocks_t items;   /* wl_mp_item_t */
+    unsigned max_frames;
+    bool full;            /* the last frame had no room */
+    uint32_t frame, side; /* that began last */
+    uint32_t of_frame, of_side, written_frame;
+    int64_t time_ns, of_time_ns;
+    GArray *later; /* later_t */
+    bool sorted;
+    GArray *found, *found_later; /* wl_mp_item_t: of the frame that was asked for last */
+    uint64_t dropped;
+};
+
+static void *block_at(const blocks_t *blocks, uint32_t index)
+{
+    return (uint8_t *)g_ptr_array_index(blocks->blocks, index / BLOCK) +
+           index % BLOCK * blocks->size;
+}
+
+static void block_add(blocks_t *blocks, const void *element)
+{
+    if (blocks->count == blocks->blocks->len * BLOCK) {
+        g_ptr_array_add(blocks->blocks, g_malloc(BLOCK * blocks->size));
+    }
+    memcpy(block_at(blocks, blocks->count++), element, blocks->size);
+}
+
+wl_mp_log_t *wl_mp_log_new(unsigned max_frames)
+{
+    wl_mp_log_t *log = g_new0(wl_mp_log_t, 1);
+
+    log->max_frames = MIN(max_frames, UINT32_MAX / 8);
+    log->entries = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_entry_t), 0};
+    log->items = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_item_t), 0};
+    log->later = g_array_new(FALSE, FALSE, sizeof(later_t));
+    log->found = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
+    log->found_later = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
+    log->sorted = true;
+    return log;
+}
+
+void wl_mp_log_free(wl_mp_log_t *log)
+{
+    if (log != NULL) {
+        g_ptr_array_free(log->entries.blocks, TRUE);
+        g_ptr_array_free(log->items.blocks, TRUE);
+        g_array_free(log->later, TRUE);
+        g_array_free(log->found, TRUE);
+        g_array_free(log->found_later, TRUE);
+        g_free(log);
+    }
+}
+
+void wl_mp_log_frame(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t time_ns)
+{
+    wl_mp_entry_t entry = {frame, side, log->items.count};
+
+    log->full = log->entries.count >= log->max_frames;
+    if (log->full) {
+        log->dropped++;
+    } else {
+        block_add(&log->entries, &entry);
+    }
+    log->frame = log->of_frame = log->written_frame = frame;
+    log->side = log->of_side = side;
+    log->time_ns = log->of_time_ns = time_ns;
+}
+
+void wl_mp_log_of(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t time_ns)
+{
+    log->of_frame = frame;
+    log->of_side = side;
+    log->of_time_ns = time_ns;
+    if (frame == log->frame && !log->full) {
+        /* Its connection may have become known with this very frame. */
+        ((wl_mp_entry_t *)block_at(&log->entries, log->entries.count - 1))->side = log->side = side;
+    }
+}
+
+static bool has_room(wl_mp_log_t *log)
+{
+    if (log->full || log->items.count / 4 >= log->max_frames) {
+        log->dropped++;
+        return false;
+    }
+    return true;
+}
+
+void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item)
+{
+    if (!has_room(log)) {
+        return;
+    }
+    if (log->of_frame != log->written_frame) {
+        int64_t back_ns = log->of_time_ns - log->time_ns;
+        wl_mp_item_t origin = {.value = CLAMP(back_ns, -WL_MP_VALUE_MAX, WL_MP_VALUE_MAX),
+                               .kind = WL_MP_ORIGIN,
+                               .frame = log->of_frame,
+                               .aux = log->of_side};
+        block_add(&log->items, &origin);
+        log->written_frame = log->of_frame;
+    }
+    block_add(&log->items, &item);
+    if (log->of_frame != log->frame) {
+        wl_mp_log_add_later(log, log->of_frame, log->of_side, item);
+    }
+}
+
+void wl_mp_log_add_later(wl_mp_log_t *log, uint32_t frame, uint32_t side, wl_mp_item_t item)
+{
+    later_t later = {frame, side, log->later->len, item};
+
+    if (has_room(log) && log->later->len / 4 < log->max_frames) {
+        g_array_append_val(log->later, later);
+        log->sorted = false;
+    }
+}
+
+static const wl_mp_entry_t *entry_at(const wl_mp_log_t *log, uint32_t index)
+{
+    return block_at(&log->entries, index);
+}
+
+/* The frame's entry, or UINT32_MAX. */
+static uint32_t find_entry(const wl_mp_log_t *log, uint32_t frame)
+{
+    uint32_t low = 0, high = log->entries.count;
+
+    if (high == 0 || entry_at(log, high - 1)->frame < frame) {
+        return UINT32_MAX;
+    }
+    if (entry_at(log, high - 1)->frame == frame) {
+        return high - 1; /* the first pass */
+    }
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (entry_at(log, middle)->frame < frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return entry_at(log, low)->frame == frame ? low : UINT32_MAX;
+}
+
+bool wl_mp_log_side(const wl_mp_log_t *log, uint32_t frame, uint32_t *side)
+{
+    uint32_t index = find_entry(log, frame);
+
+    if (index != UINT32_MAX) {
+        *side = entry_at(log, index)->side;
+    }
+    return index != UINT32_MAX;
+}
+
+bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, uint32_t *side,
+                    const wl_mp_item_t **items, unsigned *count)
+{
+    uint32_t index = find_entry(log, frame), end;
+    const wl_mp_entry_t *entry;
+
+    if (index == UINT32_MAX) {
+        return false;
+    }
+    entry = entry_at(log, index);
+    *side = entry->side;
+    end = index + 1 < log->entries.count ? entry_at(log, index + 1)->first_item : log->items.count;
+    g_array_set_size(log->found, 0);
+    for (uint32_t i = entry->first_item; i < end; i++) {
+        g_array_append_vals(log->found, block_at(&log->items, i), 1);
+    }
+    *items = (const wl_mp_item_t *)(void *)log->found->data;
+    *count = log->found->len;
+    return true;
+}
+
+static gint later_compare(gconstpointer a, gconstpointer b)
+{
+    const later_t *first = a, *second = b;
+
+    if (first->frame != second->frame) {
+        return first->frame < second->frame ? -1 : 1;
+    }
+    return first->order < second->order ? -1 : first->order > second->order;
+}
+
+bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, uint32_t *side,
+                          const wl_mp_item_t **items, unsigned *count)
+{
+    unsigned low = 0, high = log->later->len;
+
+    if (!log->sorted) {
+        g_array_sort(log->later, later_compare);
+        log->sorted = true;
+    }
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (g_array_index(log->later, later_t, middle).frame < frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    g_array_set_size(log->found_later, 0);
+    for (; low < log->later->len; low++) {
+        const later_t *later = &g_array_index(log->later, later_t, low);
+        if (later->frame != frame) {
+            break;
+        }
+        *side = later->side;
+        g_array_append_val(log->found_later, later->item);
+    }
+    *items = (const wl_mp_item_t *)(void *)log->found_later->data;
+    *count = log->found_later->len;
+    return *count > 0;
+}
+
+uint64_t wl_mp_log_dropped(const wl_mp_log_t *log)
+{
+    return log->dropped;
+}

@@ -1,0 +1,54 @@
+/* mptcp_ranges.h
+ * Disjoint ranges of bytes in the order of their numbers, each with where it was sent first: what is
+ * known of the data of one direction of an MPTCP connection.
+ *
+ *     [from, to)  [from, to)     [from, to)
+ *      subflow 0   subflow 1      subflow 0
+ *
+ * Searching and inserting cost O(log n), the end and the next range O(1). The owner trims: n is what
+ * is in flight, and as much of the past as it wants to recognise.
+ *
+ * GLib only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_MPTCP_RANGES_H
+#define WIRELAT_MPTCP_RANGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct wl_mp_range {
+    uint64_t from, to;
+    uint64_t at; /* offset in the subflow's TCP sequence of the byte `from` */
+    int64_t time_ns;
+    uint32_t frame, subflow; /* that carried it first */
+    uint32_t flags;          /* the owner's */
+    struct wl_mp_range *previous, *next;
+} wl_mp_range_t;
+
+typedef struct wl_mp_ranges wl_mp_ranges_t;
+
+wl_mp_ranges_t *wl_mp_ranges_new(void);
+void wl_mp_ranges_free(wl_mp_ranges_t *ranges); /* NULL is allowed */
+
+unsigned wl_mp_ranges_count(const wl_mp_ranges_t *ranges);
+wl_mp_range_t *wl_mp_ranges_first(const wl_mp_ranges_t *ranges);
+
+/* The first range that ends behind `byte`: it holds the byte, or is the next after it; or NULL. */
+wl_mp_range_t *wl_mp_ranges_at(const wl_mp_ranges_t *ranges, uint64_t byte);
+
+/* Adds a copy. It must not be empty, nor overlap any that is there. */
+wl_mp_range_t *wl_mp_ranges_insert(wl_mp_ranges_t *ranges, const wl_mp_range_t *range);
+
+/* Cuts in two before `byte`, which lies behind its first and is in it. Both parts have its flags;
+ * returns the second. */
+wl_mp_range_t *wl_mp_ranges_split(wl_mp_ranges_t *ranges, wl_mp_range_t *range, uint64_t byte);
+
+void wl_mp_ranges_remove(wl_mp_ranges_t *ranges, wl_mp_range_t *range);
+
+/* Adds [from, to) as seen, whatever of it was before, and joins it with its neighbours: for a mere
+ * set of bytes. */
+void wl_mp_ranges_cover(wl_mp_ranges_t *ranges, uint64_t from, uint64_t to);
+
+#endif

@@ -1,0 +1,420 @@
+/* mptcp_subflows_table.c
+ * The table "mptcp,subflows": one row per direction of each subflow, and of each stream whose
+ * connection is not known.
+ *
+ * A share is part of a sum that other rows change too. A row's own is right after every record, the
+ * others follow after as many records as the connection has subflows, and when it closes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "mptcp_take.h"
+
+enum {
+    STREAM,
+    PATH,
+    BACKUP,
+    JOIN_DELAY,
+    HANDSHAKE,
+    JOIN_TIME,
+    FIRST_DATA,
+    PACKETS,
+    BYTES,
+    UNIQUE,
+    SHARE,
+    SHARE_ALL,
+    TCP_RTT,
+    DACK_RTT = TCP_RTT + WL_MP_TIME_COLUMNS,
+    RESENT = DACK_RTT + WL_MP_TIME_COLUMNS,
+    OUT_OF_ORDER,
+    REINJECTED_TO,
+    REINJECTED_FROM,
+    MPTCP_RESENT,
+    BURSTS,
+    BURST_BYTES,
+    BURST_TIME,
+    RESETS
+};
+
+static const wl_extra_t extras[] = {
+    [STREAM] = {"TCP stream", WL_EXTRA_UINT, 0, 0},
+    [PATH] = {"Path", WL_EXTRA_TEXT, 24, 0},
+    [BACKUP] = {"Backup", WL_EXTRA_TEXT, 0, 0},
+    [JOIN_DELAY] = {"Join delay (ms)", WL_EXTRA_REAL, 0, 3},
+    [HANDSHAKE] = {"SYN to SYN,ACK (ms)", WL_EXTRA_REAL, 0, 3},
+    [JOIN_TIME] = {"Established after (ms)", WL_EXTRA_REAL, 0, 3},
+    [FIRST_DATA] = {"First data after (ms)", WL_EXTRA_REAL, 0, 3},
+    [PACKETS] = {"Packets", WL_EXTRA_UINT, 8, 0},
+    [BYTES] = {"Bytes", WL_EXTRA_REAL, 12, 0},
+    [UNIQUE] = {"Unique bytes", WL_EXTRA_REAL, 0, 0},
+    [SHARE] = {"Contribution (%)", WL_EXTRA_REAL, 0, 3},
+    [SHARE_ALL] = {"With duplicates (%)", WL_EXTRA_REAL, 0, 3},
+    WL_MP_TIME_EXTRAS(TCP_RTT, "TCP RTT"),
+    WL_MP_TIME_EXTRAS(DACK_RTT, "DATA_ACK RTT"),
+    [RESENT] = {"TCP retransmissions", WL_EXTRA_UINT, 0, 0},
+    [OUT_OF_ORDER] = {"Out of order", WL_EXTRA_UINT, 0, 0},
+    [REINJECTED_TO] = {"Reinjected here (bytes)", WL_EXTRA_REAL, 0, 0},
+    [REINJECTED_FROM] = {"Reinjected elsewhere (bytes)", WL_EXTRA_REAL, 0, 0},
+    [MPTCP_RESENT] = {"MPTCP retransmitted (bytes)", WL_EXTRA_REAL, 0, 0},
+    [BURSTS] = {"Bursts", WL_EXTRA_UINT, 0, 0},
+    [BURST_BYTES] = {"Burst mean (bytes)", WL_EXTRA_REAL, 0, 0},
+    [BURST_TIME] = {"Burst mean (ms)", WL_EXTRA_REAL, 0, 3},
+    [RESETS] = {"Resets", WL_EXTRA_UINT, 0, 0},
+};
+
+/* Of one direction of a connection: kept with the first of its rows. */
+typedef struct {
+    GPtrArray *rows;
+    double bytes, unique;
+    unsigned since;  /* records since the shares of all rows were set */
+    wl_row_t *burst; /* row of the last mapping */
+    int64_t burst_ns;
+} whole_t;
+
+typedef struct {
+    double bytes, unique, reinjected_to, reinjected_from, resent_bytes, burst_bytes, burst_ns;
+    uint32_t packets, resent, out_of_order, resets, bursts;
+    wl_summary_t *tcp, *dack;
+    whole_t *whole;
+    bool leads; /* owns `whole` */
+} state_t;
+
+static void state_free(void *data)
+{
+    state_t *state = data;
+
+    wl_summary_free(state->tcp);
+    wl_summary_free(state->dack);
+    if (state->leads) {
+        g_ptr_array_free(state->whole->rows, TRUE);
+        g_free(state->whole);
+    }
+    g_free(state);
+}
+
+static state_t *state_of(wl_row_t *row)
+{
+    return wl_table_row_data_full(row, sizeof(state_t), state_free);
+}
+
+/* Numbers under which rows are remembered. */
+static uint32_t row_number(const wl_mp_subflow_t *subflow, bool placed, unsigned side)
+{
+    return subflow->index * 6 + placed * 2 + side;
+}
+
+static uint32_t whole_number(const wl_mp_connection_t *connection, unsigned side)
+{
+    return connection->number * 6 + 4 + side;
+}
+
+static wl_row_t *add_row(wl_table_t *table, const wl_mp_subflow_t *subflow, bool placed,
+                         unsigned side)
+{
+    const wl_mp_connection_t *connection = placed ? subflow->connection : NULL;
+    char number[2][12] = {"-", "-"}, end[2][64];
+    wl_row_key_t key = {.text = {number[0], number[1], end[0], end[1]}, .rank = UINT32_MAX - 1};
+    wl_row_t *row;
+
+    if (placed) {
+        g_snprintf(number[0], sizeof number[0], "%u", connection->number);
+        g_snprintf(number[1], sizeof number[1], "%u", subflow->number);
+        key.rank = MIN(connection->number, 1u << 16) << 15 |
+                   MIN(subflow->number, (1u << 14) - 1) << 1 | side;
+    }
+    wl_mp_end_text(subflow, placed ? side : subflow->side[side], end[0], sizeof end[0]);
+    wl_mp_end_text(subflow, placed ? !side : subflow->side[!side], end[1], sizeof end[1]);
+    row = wl_table_row(table, &key);
+    wl_table_set_uint(table, row, STREAM, subflow->stream);
+    if (placed) {
+        wl_table_set_text(table, row, PATH, wl_mptcp_path(subflow));
+    }
+    return row;
+}
+
+static void add_to_whole(wl_table_t *table, wl_row_t *row, const wl_mp_connection_t *connection,
+                         unsigned side)
+{
+    uint32_t number = whole_number(connection, side);
+    wl_row_t *first = wl_table_remembered(table, number);
+    state_t *state = state_of(row);
+
+    if (state->whole != NULL) {
+        return; /* the row (other) */
+    }
+    if (first == NULL) {
+        first = row;
+        wl_table_remember(table, number, row);
+        state->leads = true;
+        state->whole = g_new0(whole_t, 1);
+        state->whole->rows = g_ptr_array_new();
+    } else {
+        state->whole = state_of(first)->whole;
+    }
+    g_ptr_array_add(state->whole->rows, row);
+}
+
+static wl_row_t *row_of(wl_table_t *table, const wl_mp_subflow_t *subflow, bool placed,
+                        unsigned side)
+{
+    uint32_t number = row_number(subflow, placed, side);
+    wl_row_t *row = wl_table_remembered(table, number);
+
+    if (row == NULL) {
+        row = add_row(table, subflow, placed, side);
+        wl_table_remember(table, number, row);
+        if (placed) {
+            add_to_whole(table, row, subflow->connection, side);
+        }
+    }
+    return row;
+}
+
+static void set_share(wl_table_t *table, wl_row_t *row)
+{
+    const state_t *state = state_of(row);
+    const whole_t *whole = state->whole;
+
+    wl_table_set_real(table, row, SHARE,
+                      whole->unique > 0 ? state->unique * 100 / whole->unique : 0);
+    wl_table_set_real(table, row, SHARE_ALL,
+                      whole->bytes > 0 ? state->bytes * 100 / whole->bytes : 0);
+}
+
+static void set_shares(wl_table_t *table, whole_t *whole)
+{
+    whole->since = 0;
+    for (unsigned i = 0; i < whole->rows->len; i++) {
+        set_share(table, g_ptr_array_index(whole->rows, i));
+    }
+}
+
+static void take_data(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item)
+{
+    state_t *state = state_of(row);
+
+    state->bytes += item->aux;
+    state->unique += (double)item->value;
+    wl_table_set_real(table, row, BYTES, state->bytes);
+    wl_table_set_real(table, row, UNIQUE, state->unique);
+    state->whole->bytes += item->aux;
+    state->whole->unique += (double)item->value;
+    if (++state->whole->since >= state->whole->rows->len) {
+        set_shares(table, state->whole);
+    } else {
+        set_share(table, row);
+    }
+}
+
+/* A burst is a run of mappings on one subflow; its time is that from its first to its last. */
+static void take_mapping(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
+                         const wl_mp_item_t *item)
+{
+    state_t *state = state_of(row);
+    whole_t *whole = state->whole;
+
+    if (whole->burst == row) {
+        state->burst_ns += (double)(context->time_ns - whole->burst_ns);
+    } else {
+        state->bursts++;
+    }
+    whole->burst = row;
+    whole->burst_ns = context->time_ns;
+    state->burst_bytes += (double)item->value;
+    wl_table_set_uint(table, row, BURSTS, state->bursts);
+    wl_table_set_real(table, row, BURST_BYTES, state->burst_bytes / state->bursts);
+    wl_table_set_real(table, row, BURST_TIME, state->burst_ns / state->bursts / 1e6);
+}
+
+static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
+                      const wl_mp_item_t *item)
+{
+    state_t *state = state_of(row);
+    uint32_t original;
+    wl_row_t *from;
+
+    if ((item->flags & WL_MP_KIND) == WL_MP_RESENT) {
+        state->resent_bytes += item->aux;
+        wl_table_set_real(table, row, MPTCP_RESENT, state->resent_bytes);
+    }
+    if ((item->flags & WL_MP_KIND) != WL_MP_REINJECTED) {
+        return;
+    }
+    state->reinjected_to += item->aux;
+    wl_table_set_real(table, row, REINJECTED_TO, state->reinjected_to);
+    if (wl_mp_log_side(wl_mptcp_log(context->record->mptcp), item->frame, &original)) {
+        from = row_of(table, wl_mptcp_subflow(context->record->mptcp, original >> 2), true,
+                      context->side);
+        state = state_of(from);
+        state->reinjected_from += item->aux;
+        wl_table_set_real(table, from, REINJECTED_FROM, state->reinjected_from);
+    }
+}
+
+/* What both rows of a subflow have. */
+static void set_both(wl_table_t *table, const wl_mp_context_t *context, unsigned extra,
+                     int64_t time_ns)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        wl_table_set_real(table, row_of(table, context->subflow, true, side), extra,
+                          (double)time_ns / 1e6);
+    }
+}
+
+static void set_backup(wl_table_t *table, const wl_mp_subflow_t *subflow, bool backup)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        wl_table_set_text(table, row_of(table, subflow, true, side), BACKUP, backup ? "yes" : "");
+    }
+}
+
+static void take_event(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item)
+{
+    uint32_t detail = item->aux >> 8;
+    wl_row_t *row = row_of(table, context->subflow, true, context->side);
+
+    switch ((wl_mp_event_t)(item->aux & 0xff)) {
+    case WL_MP_EVENT_JOIN:
+        set_backup(table, context->subflow, detail);
+        break;
+    case WL_MP_EVENT_PRIO:
+        if (detail >> 1 < context->connection->subflows->len) {
+            set_backup(table, g_ptr_array_index(context->connection->subflows, detail >> 1),
+                       detail & 1);
+        }
+        break;
+    case WL_MP_EVENT_DATA_FIN_ACKED:
+    case WL_MP_EVENT_FASTCLOSE:
+    case WL_MP_EVENT_RESET:
+    case WL_MP_EVENT_TCPRST:
+        set_shares(table, state_of(row)->whole);
+        set_shares(table, state_of(row_of(table, context->subflow, true, !context->side))->whole);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_round_trip(wl_table_t *table, const wl_mp_context_t *context,
+                            const wl_mp_item_t *item)
+{
+    unsigned side = wl_mp_data_side(context, item);
+    wl_row_t *row;
+
+    if (item->aux < context->connection->subflows->len) {
+        row =
+            row_of(table, g_ptr_array_index(context->connection->subflows, item->aux), true, side);
+        wl_mp_add_time(table, row, &state_of(row)->dack, DACK_RTT, item->value);
+    }
+}
+
+static void take_item(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item)
+{
+    wl_row_t *row = row_of(table, context->subflow, true, context->side);
+
+    switch ((wl_mp_item_kind_t)item->kind) {
+    case WL_MP_DATA:
+        take_data(table, row, item);
+        break;
+    case WL_MP_MAPPING:
+        take_mapping(table, row, context, item);
+        break;
+    case WL_MP_DUPLICATE:
+        take_copy(table, row, context, item);
+        break;
+    case WL_MP_DACK_RTT:
+        take_round_trip(table, context, item);
+        break;
+    case WL_MP_JOIN_DELAY:
+        set_both(table, context, JOIN_DELAY, item->value);
+        break;
+    case WL_MP_SYNACK_TIME:
+        set_both(table, context, HANDSHAKE, item->value);
+        break;
+    case WL_MP_HANDSHAKE_TIME:
+    case WL_MP_JOIN_TIME:
+        set_both(table, context, JOIN_TIME, item->value);
+        break;
+    case WL_MP_FIRST_DATA_DELAY:
+        set_both(table, context, FIRST_DATA, item->value);
+        break;
+    case WL_MP_EVENT:
+        take_event(table, context, item);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What TCP tells of the frame itself. */
+static void take_path(wl_table_t *table, const wl_mp_record_t *record, bool placed)
+{
+    const wl_path_record_t *path = record->path;
+    unsigned side = placed ? record->subflow->side[record->direction] : record->direction;
+    wl_row_t *row = row_of(table, record->subflow, placed, side), *other;
+    state_t *state = state_of(row);
+
+    wl_table_set_uint(table, row, PACKETS, ++state->packets);
+    if (path == NULL) {
+        return;
+    }
+    if (path->flags & WL_PATH_RESENT) {
+        wl_table_set_uint(table, row, RESENT, ++state->resent);
+    }
+    if (path->flags & WL_PATH_OUT_OF_ORDER) {
+        wl_table_set_uint(table, row, OUT_OF_ORDER, ++state->out_of_order);
+    }
+    if (path->flags & WL_PATH_RESET) {
+        wl_table_set_uint(table, row, RESETS, ++state->resets);
+    }
+    if (path->flags & WL_PATH_SAMPLE) {
+        /* An ACK tells of the data that goes the other way. */
+        other = row_of(table, record->subflow, placed, !side);
+        wl_mp_add_time(table, other, &state_of(other)->tcp, TCP_RTT, path->rtt_ns);
+    }
+}
+
+static bool is_apart(wl_table_t *table, const wl_mp_record_t *record)
+{
+    for (unsigned i = 0; i < record->count; i++) {
+        if (record->items[i].kind == WL_MP_EVENT &&
+            (record->items[i].aux & 0xff) == WL_MP_EVENT_APART) {
+            return true;
+        }
+    }
+    return wl_table_remembered(table, row_number(record->subflow, false, 0)) != NULL ||
+           wl_table_remembered(table, row_number(record->subflow, false, 1)) != NULL;
+}
+
+static void take(wl_table_t *table, const void *data, packet_info *pinfo _U_)
+{
+    const wl_mp_record_t *record = data;
+    const wl_mp_item_t *item;
+    wl_mp_context_t context;
+
+    wl_mp_context_init(&context, record);
+    if (context.connection != NULL || is_apart(table, record)) {
+        take_path(table, record, context.connection != NULL);
+    }
+    while ((item = wl_mp_context_next(&context)) != NULL) {
+        if (context.connection != NULL) {
+            take_item(table, &context, item);
+        }
+    }
+}
+
+void wl_mptcp_subflows_register(void)
+{
+    static const wl_table_def_t def = {
+        .title = "MPTCP Subflows",
+        .cli = "mptcp,subflows",
+        .tap = "wirelat.mptcp",
+        .keys = {"Connection", "Subflow", "From", "To"},
+        .key_widths = {10, 7, 21, 21},
+        .extras = extras,
+        .extra_count = G_N_ELEMENTS(extras),
+        .without_latency = true,
+        .take = take,
+    };
+
+    wl_table_register(&def);
+}

@@ -1,0 +1,48 @@
+/* mptcp_take.h
+ * What the MPTCP tables share: going through the items of a record, and figures of samples.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_MPTCP_TAKE_H
+#define WIRELAT_MPTCP_TAKE_H
+
+#include "tables.h"
+
+#include "../plugin/show_mptcp.h"
+#include "summary.h"
+
+/* Whose the item in hand is: the record's frame, or an earlier one that was placed with it. */
+typedef struct {
+    const wl_mp_record_t *record;
+    const wl_mp_subflow_t *subflow;
+    const wl_mp_connection_t *connection; /* NULL: a stream without handshake */
+    unsigned direction, side;             /* side: who sent the frame */
+    uint32_t frame;
+    int64_t time_ns;
+    unsigned next;
+} wl_mp_context_t;
+
+void wl_mp_context_init(wl_mp_context_t *context, const wl_mp_record_t *record);
+/* The next item, with the context set to it; NULL at the end. */
+const wl_mp_item_t *wl_mp_context_next(wl_mp_context_t *context);
+
+/* Which side's data an item tells of: a DATA_ACK's is that of the side it goes to. */
+unsigned wl_mp_data_side(const wl_mp_context_t *context, const wl_mp_item_t *item);
+
+/* Times of a row, in columns from `extra` on: count, min, mean, p50, p95, p99, max. */
+#define WL_MP_TIME_COLUMNS 7
+void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, unsigned extra,
+                    int64_t time_ns);
+#define WL_MP_TIME_EXTRAS(first, name)                           \
+    [(first)] = {name "s", WL_EXTRA_UINT, 0, 0},                 \
+    [(first) + 1] = {name " min (ms)", WL_EXTRA_REAL, 0, 3},     \
+    [(first) + 2] = {name " mean (ms)", WL_EXTRA_REAL, 0, 3},    \
+    [(first) + 3] = {name " p50 (ms)", WL_EXTRA_REAL, 0, 3},     \
+    [(first) + 4] = {name " p95 (ms)", WL_EXTRA_REAL, 0, 3},     \
+    [(first) + 5] = {name " p99 (ms)", WL_EXTRA_REAL, 0, 3},     \
+    [(first) + 6] = {name " max (ms)", WL_EXTRA_REAL, 0, 3}
+
+/* "address:port" of a side of the subflow. */
+void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned side, char *text, size_t size);
+
+#endif
