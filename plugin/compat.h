@@ -32,6 +32,24 @@ typedef gboolean wl_pref_bool_t;
 #define WL_PLUGIN_DESCRIPTION 0
 #endif
 
+/* What the start of a statistic returns: since 4.6 whether the program may go on; before, tshark's
+ * own statistics end it. A window stays in any case. */
+#if WL_WIRESHARK(4, 5)
+typedef bool wl_stat_start_t;
+#define WL_STAT_STARTED return true
+#define WL_STAT_REFUSED(is_tshark) return !(is_tshark)
+#else
+typedef void wl_stat_start_t;
+#define WL_STAT_STARTED return
+#define WL_STAT_REFUSED(is_tshark) \
+    do {                           \
+        if (is_tshark) {           \
+            exit(1);               \
+        }                          \
+        return;                    \
+    } while (0)
+#endif
+
 /* 4.6 fakes top-level items that nobody asked for; before, asking would only cost time. */
 #define WL_TOP_LEVEL_NODES (WL_WIRESHARK(4, 5) ? WL_WANT_NODES : 0)
 

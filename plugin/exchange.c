@@ -44,6 +44,7 @@ struct wl_store {
     arena_t exchanges, legs, kafka, log;
     GHashTable *path_rtts;  /* stream and direction -> GArray of path_rtt_t, each below the last */
     GHashTable *resent;     /* exchange id -> count; most exchanges have none */
+    GHashTable *duplicates; /* the same of further answers */
     GHashTable *string_ids; /* text -> index */
     GPtrArray *strings;     /* index -> text */
     GStringChunk *text;
@@ -85,6 +86,7 @@ wl_store_t *wl_store_new(void)
     store->path_rtts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL,
                                              (GDestroyNotify)g_array_unref);
     store->resent = g_hash_table_new(g_direct_hash, g_direct_equal);
+    store->duplicates = g_hash_table_new(g_direct_hash, g_direct_equal);
     store->string_ids = g_hash_table_new(g_str_hash, g_str_equal);
     store->strings = g_ptr_array_new();
     store->text = g_string_chunk_new(4096);
@@ -104,6 +106,7 @@ void wl_store_free(wl_store_t *store)
     g_ptr_array_free(store->log.blocks, TRUE);
     g_hash_table_destroy(store->path_rtts);
     g_hash_table_destroy(store->resent);
+    g_hash_table_destroy(store->duplicates);
     g_hash_table_destroy(store->string_ids);
     g_ptr_array_free(store->strings, TRUE);
     g_string_chunk_free(store->text);
@@ -151,6 +154,10 @@ void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchan
     entry->frame = frame;
     entry->event = event;
     entry->exchange = id;
+    if (event == WL_EVENT_DUPLICATE) {
+        g_hash_table_insert(store->duplicates, GUINT_TO_POINTER(id),
+                            GUINT_TO_POINTER(wl_store_duplicates(store, id) + 1));
+    }
 }
 
 static uint32_t log_frame(const wl_store_t *store, uint32_t index)
@@ -298,6 +305,11 @@ void wl_store_add_resent(wl_store_t *store, wl_exchange_id_t id, uint32_t count)
 uint32_t wl_store_resent(const wl_store_t *store, wl_exchange_id_t id)
 {
     return GPOINTER_TO_UINT(g_hash_table_lookup(store->resent, GUINT_TO_POINTER(id)));
+}
+
+uint32_t wl_store_duplicates(const wl_store_t *store, wl_exchange_id_t id)
+{
+    return GPOINTER_TO_UINT(g_hash_table_lookup(store->duplicates, GUINT_TO_POINTER(id)));
 }
 
 wl_string_t wl_store_intern(wl_store_t *store, const char *text)

@@ -182,6 +182,9 @@ int64_t wl_store_path_rtt(const wl_store_t *store, const wl_exchange_t *ex, uint
 void wl_store_add_resent(wl_store_t *store, wl_exchange_id_t id, uint32_t count);
 uint32_t wl_store_resent(const wl_store_t *store, wl_exchange_id_t id);
 
+/* How many further answers an exchange got. */
+uint32_t wl_store_duplicates(const wl_store_t *store, wl_exchange_id_t id);
+
 /* Interned text; equal text has equal index. Beyond 64 MiB of names new ones become "(other)". */
 wl_string_t wl_store_intern(wl_store_t *store, const char *text);
 /* The same of a name off the wire, not terminated: what is no UTF-8 is made so, since it goes to

@@ -136,6 +136,12 @@ static const wl_field_t common_fields[] = {
      "tcp.stream of the exchange"},
 };
 
+const wl_field_t *wl_show_common(unsigned *count)
+{
+    *count = G_N_ELEMENTS(common_fields);
+    return common_fields;
+}
+
 /* Findings: each is an expert info "wirelat.<protocol>.<name>" on the frames of its event. */
 static bool finds_unanswered(const wl_record_t *record, bool later_pass)
 {

@@ -44,6 +44,9 @@ typedef struct {
 
 extern wl_shown_t wl_shown_mqtt, wl_shown_kafka;
 
+/* The fields every protocol has. */
+const wl_field_t *wl_show_common(unsigned *count);
+
 /* Registers protocol, fields, expert infos and the tap (named as the protocol's filter name). */
 void wl_show_register(wl_shown_t *shown);
 

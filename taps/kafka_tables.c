@@ -40,6 +40,12 @@ static void api_key(const wl_exchange_t *ex, bool answered, wl_row_key_t *key, u
     }
 }
 
+const char *wl_kafka_row_name(const wl_exchange_t *ex, wl_row_key_t *key)
+{
+    api_key(ex, true, key, 0);
+    return key->text[0];
+}
+
 /* The rows of a request and of its answer; texts before `column` are the caller's. */
 typedef struct {
     wl_row_t *asked, *row;

@@ -13,7 +13,7 @@ static uint32_t rank_of(const wl_exchange_t *ex)
     return ex->u.mqtt.kind * 16u + (ex->u.mqtt.kind == WL_MQTT_PUBLISH ? ex->u.mqtt.qos * 4u : 0);
 }
 
-static const char *kind_name(const wl_exchange_t *ex)
+const char *wl_mqtt_row_name(const wl_exchange_t *ex)
 {
     static const char *const publish[] = {"Publish QoS 0", "Publish QoS 1", "Publish QoS 2"};
 
@@ -53,7 +53,7 @@ static void take_legs(wl_table_t *table, const wl_record_t *record)
 static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
-    wl_row_key_t key = {.text = {kind_name(record->ex)}, .rank = rank_of(record->ex)};
+    wl_row_key_t key = {.text = {wl_mqtt_row_name(record->ex)}, .rank = rank_of(record->ex)};
     wl_row_t *row = wl_table_row(table, &key);
 
     wl_latency_take(table, record, row, row);
@@ -65,7 +65,7 @@ static wl_row_t *client_row(wl_table_t *table, const wl_record_t *record, wl_str
     wl_row_key_t key = {
         .text = {wl_latency_name(record, client, "(unknown)"),
                  record->ex->flags & WL_FROM_BROKER ? "broker to client" : "client to broker",
-                 kind_name(record->ex)}};
+                 wl_mqtt_row_name(record->ex)}};
 
     return wl_table_row(table, &key);
 }

@@ -623,4 +623,5 @@ void wl_tables_register(void)
     wl_mptcp_subflows_register();
     wl_mptcp_paths_register();
     wl_mptcp_events_register();
+    wl_export_register();
 }

@@ -107,6 +107,9 @@ void wl_mptcp_subflows_register(void);
 void wl_mptcp_paths_register(void);
 void wl_mptcp_events_register(void);
 
+/* The export "-z wirelat,exchanges". */
+void wl_export_register(void);
+
 /* Answers later than this count as late; a preference. Nanoseconds. */
 int64_t wl_tables_late_after(void);
 /* Registers the tables' preferences; the module belongs to "wirelat". */

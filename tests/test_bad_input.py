@@ -19,7 +19,7 @@ SHARED = sorted(path for folder in ("live", "public/mqtt", "public/kafka", "publ
 PORTS = ("-o", "wirelat.kafka_tcp_ports:9093-9094,9292-9294,33197,33551,36333",
          "-o", "wirelat.mqtt_tcp_ports:1884,31883,8080")
 TABLES = ("mqtt,latency", "mqtt,clients", "kafka,latency", "kafka,clients", "mqtt,srt",
-          "kafka,srt", "wirelat,health")
+          "kafka,srt", "wirelat,health", "wirelat,exchanges,/dev/null")
 ALL_TABLES = tuple(part for name in TABLES for part in ("-z", name))
 
 

@@ -88,3 +88,30 @@ def test_changed_filter(desktop):
     assert_same(desktop.copy_table(window, len(some)), some)
     desktop.set_filter(window, "")
     assert_same(desktop.copy_table(window, len(every)), every)
+
+
+def test_window_writes_the_export(desktop):
+    """Anew whenever the packets are read again: it holds each exchange once."""
+    capture = desktop.capture(CAPTURE)
+    printed = desktop.run("tshark", "-q", "-r", capture, "-z", "wirelat,exchanges,-")
+    path = desktop.home / "exchanges.csv"
+    desktop.wireshark("-r", capture, "-z", f"wirelat,exchanges,{path}", "-z", "kafka,latency")
+    desktop.wait("export", lambda: path.exists() and path.read_text() == printed)
+    window = desktop.window("Kafka Latency · ")
+    desktop.set_filter(window, "wirelat.kafka.api == 0")
+    desktop.copy_table(window, 3)
+    desktop.wait("export", lambda: path.read_text() == printed)
+
+
+@pytest.mark.parametrize("path", ["/nowhere/a.csv", "/dev/full"])
+def test_window_stays_where_an_export_cannot_be_written(desktop, path):
+    capture = desktop.capture(CAPTURE)
+    desktop.wireshark("-r", capture, "-z", f"wirelat,exchanges,{path}", "-z", "kafka,latency")
+
+    def table_opens():
+        # Not before the message is answered.
+        desktop.keys("Return")
+        return desktop.run("xdotool", "search", "--onlyvisible", "--name", "Kafka Latency ·",
+                           check=False)
+
+    desktop.wait("table", table_opens)

@@ -1,0 +1,256 @@
+/* export_columns.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "export_columns.h"
+
+#include "latency_take.h"
+
+/* The last word on an exchange first: a client id that the broker assigned is on the answer, what
+ * only TCP acknowledges has its round trip there. */
+static const wl_event_t by_rank[] = {WL_EVENT_ANSWER, WL_EVENT_ACK,    WL_EVENT_PUBREL,
+                                     WL_EVENT_PUBREC, WL_EVENT_ORPHAN, WL_EVENT_REQUEST};
+
+void wl_export_line(const wl_store_t *store, wl_exchange_id_t id, wl_line_t *line)
+{
+    const wl_exchange_t *ex = wl_store_get(store, id);
+    const wl_legs_t *legs = wl_store_legs(store, ex);
+    unsigned happened = WL_ON(ex->flags & WL_ORPHANED ? WL_EVENT_ORPHAN : WL_EVENT_REQUEST);
+
+    happened |= ex->flags & WL_ANSWERED ? WL_ON(WL_EVENT_ANSWER) : 0;
+    happened |= ex->ack_frame != 0 ? WL_ON(WL_EVENT_ACK) : 0;
+    if (legs != NULL) {
+        happened |= legs->pubrec_last_ns != WL_NO_TIME ? WL_ON(WL_EVENT_PUBREC) : 0;
+        happened |= legs->pubrel_last_ns != WL_NO_TIME ? WL_ON(WL_EVENT_PUBREL) : 0;
+    }
+    line->record = (wl_record_t){WL_EVENT_REQUEST, id, ex, store};
+    line->happened = (uint8_t)happened;
+}
+
+static const char *code_name(const wl_field_t *field, int64_t code)
+{
+    return field->display & BASE_EXT_STRING
+               ? try_val_to_str_ext((uint32_t)code, (value_string_ext *)(uintptr_t)field->strings)
+               : try_val_to_str((uint32_t)code, field->strings);
+}
+
+wl_cell_type_t wl_export_cell(const wl_column_t *column, wl_line_t *line, wl_value_t *value)
+{
+    const wl_field_t *field = column->field[line->record.ex->proto];
+    unsigned events = field != NULL ? field->events & line->happened : 0;
+    unsigned rank = 0;
+
+    if (events == 0) {
+        return WL_CELL_NONE;
+    }
+    while (!(events & WL_ON(by_rank[rank]))) {
+        rank++;
+    }
+    line->record.event = by_rank[rank];
+    if (!field->get(&line->record, value)) {
+        return WL_CELL_NONE;
+    }
+    if (column->is_name) {
+        value->text = code_name(field, value->integer);
+        return value->text != NULL ? WL_CELL_TEXT : WL_CELL_NONE;
+    }
+    return field->type == FT_STRING    ? WL_CELL_TEXT
+           : field->type == FT_BOOLEAN ? WL_CELL_BOOLEAN
+                                       : WL_CELL_INTEGER;
+}
+
+/* What no field says, since it is of the whole exchange. */
+
+static bool get_protocol(const wl_record_t *record, wl_value_t *value)
+{
+    static const char *const names[WL_PROTO_COUNT] = {
+        [WL_PROTO_MQTT] = "mqtt", [WL_PROTO_KAFKA] = "kafka"};
+
+    value->text = names[record->ex->proto];
+    return true;
+}
+
+static bool get_exchange(const wl_record_t *record, wl_value_t *value)
+{
+    static wl_row_key_t key; /* used up before the next call */
+
+    value->text = record->ex->proto == WL_PROTO_MQTT ? wl_mqtt_row_name(record->ex)
+                                                     : wl_kafka_row_name(record->ex, &key);
+    return true;
+}
+
+static bool get_outcome(const wl_record_t *record, wl_value_t *value)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } outcomes[] = {
+        {WL_ORPHANED, "orphan"},    {WL_ONE_WAY, "one-way"}, {WL_ANSWERED, "answered"},
+        {WL_ID_TAKEN, "id reused"}, {WL_EVICTED, "evicted"},
+    };
+
+    value->text = "open";
+    for (unsigned i = 0; i < G_N_ELEMENTS(outcomes); i++) {
+        if (record->ex->flags & outcomes[i].flag) {
+            value->text = outcomes[i].name;
+            break;
+        }
+    }
+    return true;
+}
+
+static bool frame(uint32_t number, wl_value_t *value)
+{
+    return wl_value_integer(number, value) && number != 0;
+}
+
+static bool get_request_frame(const wl_record_t *record, wl_value_t *value)
+{
+    return frame(record->ex->request_frame, value);
+}
+
+static bool get_answer_frame(const wl_record_t *record, wl_value_t *value)
+{
+    return frame(record->ex->answer_frame, value);
+}
+
+static bool get_ack_frame(const wl_record_t *record, wl_value_t *value)
+{
+    return frame(record->ex->ack_frame, value);
+}
+
+static bool time_at(int64_t ns, wl_value_t *value)
+{
+    return wl_value_integer(ns, value) && ns != WL_NO_TIME;
+}
+
+static bool get_request_first(const wl_record_t *record, wl_value_t *value)
+{
+    return time_at(record->ex->request_first_ns, value);
+}
+
+static bool get_request_last(const wl_record_t *record, wl_value_t *value)
+{
+    return time_at(record->ex->request_last_ns, value);
+}
+
+static bool get_answer_first(const wl_record_t *record, wl_value_t *value)
+{
+    return time_at(record->ex->answer_first_ns, value);
+}
+
+static bool get_answer_last(const wl_record_t *record, wl_value_t *value)
+{
+    return time_at(record->ex->answer_last_ns, value);
+}
+
+static bool get_ack(const wl_record_t *record, wl_value_t *value)
+{
+    return time_at(record->ex->ack_ns, value);
+}
+
+static bool get_retries(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_integer(record->ex->retries, value) && record->ex->proto == WL_PROTO_MQTT;
+}
+
+static bool get_duplicates(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_integer(wl_store_duplicates(record->store, record->id), value);
+}
+
+static bool get_reused(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_integer((record->ex->flags & WL_REUSED_ID) != 0, value);
+}
+
+#define ALWAYS (WL_ON(WL_EVENT_REQUEST) | WL_ON(WL_EVENT_ORPHAN))
+#define OWN(name, type, events, get)                                \
+    {                                                               \
+        name, NULL, type, BASE_NONE, NULL, events, false, get, NULL \
+    }
+
+static const wl_field_t own_columns[] = {
+    OWN("protocol", FT_STRING, ALWAYS, get_protocol),
+    OWN("exchange", FT_STRING, ALWAYS, get_exchange),
+    OWN("outcome", FT_STRING, ALWAYS, get_outcome),
+    OWN("request_frame", FT_UINT32, ALWAYS, get_request_frame),
+    OWN("answer_frame", FT_UINT32, ALWAYS, get_answer_frame),
+    OWN("ack_frame", FT_UINT32, ALWAYS, get_ack_frame),
+    OWN("request_first", FT_ABSOLUTE_TIME, ALWAYS, get_request_first),
+    OWN("request_last", FT_ABSOLUTE_TIME, ALWAYS, get_request_last),
+    OWN("answer_first", FT_ABSOLUTE_TIME, ALWAYS, get_answer_first),
+    OWN("answer_last", FT_ABSOLUTE_TIME, ALWAYS, get_answer_last),
+    OWN("ack", FT_ABSOLUTE_TIME, ALWAYS, get_ack),
+    OWN("retries", FT_UINT32, WL_ON(WL_EVENT_REQUEST), get_retries),
+    OWN("duplicates", FT_UINT32, WL_ON(WL_EVENT_REQUEST), get_duplicates),
+    OWN("reused", FT_BOOLEAN, WL_ON(WL_EVENT_REQUEST), get_reused),
+};
+
+static GArray *columns;
+
+static wl_column_t *column_named(const char *name, bool is_name)
+{
+    for (unsigned i = 0; i < columns->len; i++) {
+        wl_column_t *column = &g_array_index(columns, wl_column_t, i);
+
+        if (strcmp(column->name, name) == 0 && column->is_name == is_name) {
+            return column;
+        }
+    }
+    return NULL;
+}
+
+static void add_column(const wl_field_t *field, unsigned protocols, bool is_name)
+{
+    bool is_time = field->type == FT_RELATIVE_TIME || field->type == FT_ABSOLUTE_TIME;
+    char *name = g_strconcat(field->name, is_name ? "_name" : is_time ? "_ns" : NULL, NULL);
+    wl_column_t *column = column_named(name, is_name),
+                new_column = {.name = name, .is_name = is_name};
+
+    if (column == NULL) {
+        new_column.key = g_strdup_printf(",\"%s\":", name);
+        new_column.key_length = strlen(new_column.key);
+        g_array_append_val(columns, new_column);
+        column = &g_array_index(columns, wl_column_t, columns->len - 1);
+    } else {
+        g_free(name);
+    }
+    for (unsigned i = 0; i < WL_PROTO_COUNT; i++) {
+        /* A column of the export's own stays: a field sits on some frames only. */
+        if ((protocols & 1u << i) && column->field[i] == NULL) {
+            column->field[i] = field;
+        }
+    }
+}
+
+static void add_fields(const wl_field_t *fields, unsigned count, unsigned protocols)
+{
+    for (unsigned i = 0; i < count; i++) {
+        /* Links to frames are the export's own columns. */
+        if (fields[i].type != FT_FRAMENUM) {
+            add_column(&fields[i], protocols, false);
+            if (fields[i].strings != NULL) {
+                add_column(&fields[i], protocols, true);
+            }
+        }
+    }
+}
+
+const wl_column_t *wl_export_columns(unsigned *count)
+{
+    static const wl_shown_t *const shown[WL_PROTO_COUNT] = {
+        [WL_PROTO_MQTT] = &wl_shown_mqtt, [WL_PROTO_KAFKA] = &wl_shown_kafka};
+    unsigned common_count;
+    const wl_field_t *common = wl_show_common(&common_count);
+
+    if (columns == NULL) {
+        columns = g_array_new(FALSE, FALSE, sizeof(wl_column_t));
+        add_fields(own_columns, G_N_ELEMENTS(own_columns), (1u << WL_PROTO_COUNT) - 1);
+        add_fields(common, common_count, (1u << WL_PROTO_COUNT) - 1);
+        for (unsigned i = 0; i < WL_PROTO_COUNT; i++) {
+            add_fields(shown[i]->fields, shown[i]->field_count, 1u << i);
+        }
+    }
+    *count = columns->len;
+    return &g_array_index(columns, wl_column_t, 0);
+}
