@@ -50,7 +50,9 @@ wl_cell_type_t wl_export_cell(const wl_column_t *column, wl_line_t *line, wl_val
         return WL_CELL_NONE;
     }
     if (column->is_name) {
-        value->text = code_name(field, value->integer);
+        const char *name = code_name(field, value->integer);
+
+        value->text = name;
         return value->text != NULL ? WL_CELL_TEXT : WL_CELL_NONE;
     }
     return field->type == FT_STRING    ? WL_CELL_TEXT
