@@ -17,20 +17,23 @@ import sys
 sys.dont_write_bytecode = True  # the folder holds sources and captures only
 
 # pylint: disable=wrong-import-position
-from gen import bench, sample, scenes_kafka, scenes_mqtt
-from gen.scene import FIRST_PORT, KafkaTalk, MqttTalk, record
+from gen import bench, sample, scenes_kafka, scenes_mqtt, scenes_websocket
+from gen.scene import FIRST_PORT, KafkaTalk, MqttTalk, WebSocketTalk, record
 
 FILES = {
     **{name: functools.partial(record, MqttTalk, scenes)
        for name, scenes in scenes_mqtt.SCENES.items()},
     **{name: functools.partial(record, KafkaTalk, scenes)
        for name, scenes in scenes_kafka.SCENES.items()},
+    **{name: functools.partial(record, WebSocketTalk, scenes)
+       for name, scenes in scenes_websocket.SCENES.items()},
     'sample': sample.record,
 }
 
 
 def list_scenes():
-    for name, scenes in {**scenes_mqtt.SCENES, **scenes_kafka.SCENES}.items():
+    for name, scenes in {**scenes_mqtt.SCENES, **scenes_kafka.SCENES,
+                         **scenes_websocket.SCENES}.items():
         for port, (scene, options) in enumerate(scenes, FIRST_PORT):
             title = options.get('name', scene.__name__.replace('_', '-'))
             print(name, port, title, scene.__doc__ or '', sep='\t')

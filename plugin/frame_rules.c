@@ -357,10 +357,8 @@ uint32_t wl_frame_whole(wl_header_rule_t rule, const uint8_t *bytes, uint32_t av
     return offset;
 }
 
-/* The messages from here on: do they confirm that one begins here? `least` weak ones must fill the
- * bytes to the end. */
-static bool chain_holds(wl_header_rule_t rule, const uint8_t *bytes, uint32_t available,
-                        const wl_frame_context_t *context, unsigned least)
+bool wl_frame_begins(wl_header_rule_t rule, const uint8_t *bytes, uint32_t available,
+                     const wl_frame_context_t *context, unsigned least)
 {
     uint32_t offset = 0;
 
@@ -391,7 +389,8 @@ uint32_t wl_frame_find(wl_header_rule_t rule, const uint8_t *bytes, uint32_t ava
 {
     for (uint32_t offset = 0; offset < available; offset++) {
         /* A segment that is one short message is likely; a payload that ends like one is chance. */
-        if (chain_holds(rule, bytes + offset, available - offset, context, offset == 0 ? 1 : 2)) {
+        if (wl_frame_begins(rule, bytes + offset, available - offset, context,
+                            offset == 0 ? 1 : 2)) {
             return offset;
         }
     }

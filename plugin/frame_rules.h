@@ -43,6 +43,11 @@ uint32_t wl_frame_whole(wl_header_rule_t rule, const uint8_t *bytes, uint32_t av
                         const wl_frame_context_t *context, uint32_t fixed, bool *header_split,
                         uint32_t *tail_length);
 
+/* Whether the messages from here on confirm that one begins here: a strong header among the first
+ * few, or at least `least` weak ones that fill the bytes to their very end. */
+bool wl_frame_begins(wl_header_rule_t rule, const uint8_t *bytes, uint32_t available,
+                     const wl_frame_context_t *context, unsigned least);
+
 /* Offset of the first place where a message of the protocol surely begins; `available` if none.
  * A weak header counts only if the messages it starts fill the bytes to their very end, or are
  * followed by a strong one. */

@@ -19,6 +19,7 @@
 #include <epan/prefs.h>
 
 #include "frame_rules.h"
+#include "framing_ws.h"
 #include "read_fields.h"
 
 typedef struct {
@@ -245,6 +246,13 @@ static void settle_direction(conversation_state_t *state, packet_info *pinfo, co
     settled_frame = pinfo->num;
 }
 
+void wl_framing_show_skip(proto_tree *tree, tvbuff_t *tvb, uint32_t offset, uint32_t length)
+{
+    proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, (int)offset, (int)length, length);
+
+    proto_item_set_generated(item);
+}
+
 static int pass(const framed_t *framed, tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree,
                 void *data)
 {
@@ -284,8 +292,7 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
                    : find_start(framed, half, pinfo->num, bytes, available, seq, &context);
     }
     if (skip > 0) {
-        proto_item *item = proto_tree_add_uint(tree, hf_skipped, tvb, 0, (int)skip, skip);
-        proto_item_set_generated(item);
+        wl_framing_show_skip(tree, tvb, 0, skip);
         if (first_pass) {
             record_skip(pinfo, seq, skip);
         }
@@ -438,7 +445,15 @@ uint32_t wl_framing_server_port(const packet_info *pinfo)
     return MIN(pinfo->srcport, pinfo->destport);
 }
 
-void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka)
+static bool is_enabled(const char *protocol)
+{
+    int id = proto_get_id_by_filter_name(protocol);
+
+    return id != -1 && proto_is_protocol_enabled(find_protocol_by_id(id));
+}
+
+void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka,
+                      bool tcp_in_order)
 {
     known_streams = streams;
     noted = health;
@@ -456,6 +471,10 @@ void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqt
             }
             expect_table(tables[table], in_front ? f->added : f->real, f->in_front);
         }
+        if (!f->is_kafka) {
+            /* WebSocket does nothing with a message whose dissector is disabled: no handle then. */
+            wl_framing_ws_apply(health, streams, in_front && is_enabled(f->protocol), tcp_in_order);
+        }
     }
 }
 
@@ -468,6 +487,7 @@ void wl_framing_register(int proto_wirelat, struct pref_module *module)
     };
 
     proto_register_field_array(proto_wirelat, fields, G_N_ELEMENTS(fields));
+    wl_framing_ws_register(proto_wirelat, module);
     for (unsigned i = 0; i < G_N_ELEMENTS(framed); i++) {
         framed_t *f = &framed[i];
         const char *title = f->is_kafka ? "Kafka" : "MQTT";
@@ -518,6 +538,9 @@ void wl_framing_handoff(void)
         if (f->real != NULL) {
             f->in_front = create_dissector_handle(f->dissect, f->proto);
             f->added = create_dissector_handle(f->dissect, f->proto_added);
+            if (!f->is_kafka) {
+                wl_framing_ws_handoff(f->real, f->proto_added);
+            }
         }
     }
 }

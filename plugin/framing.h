@@ -20,8 +20,10 @@ void wl_framing_handoff(void);
 
 /* Puts the handles in front of the dissectors wherever those are used now: ports, Decode As, TLS;
  * or takes them away, by preference and for protocols that are off. Call whenever a file is opened or dissected again; what is
- * skipped is noted in health; streams (both outlive the file) tell which began with a handshake. */
-void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka);
+ * skipped is noted in health; streams (both outlive the file) tell which began with a handshake.
+ * tcp_in_order: see wl_framing_ws_apply(). */
+void wl_framing_apply(wl_health_t *health, const wl_streams_t *streams, bool mqtt, bool kafka,
+                      bool tcp_in_order);
 
 /* MQTT or Kafka is expected on this TCP port, by table, Decode As or preference, TLS included. */
 bool wl_framing_expects(uint16_t port);
@@ -30,5 +32,8 @@ void wl_framing_expect(uint16_t port);
 
 /* The port of the frame's two on which the server listens, as far as ports tell. */
 uint32_t wl_framing_server_port(const packet_info *pinfo);
+
+/* Adds the item wirelat.skipped. */
+void wl_framing_show_skip(proto_tree *tree, tvbuff_t *tvb, uint32_t offset, uint32_t length);
 
 #endif

@@ -17,12 +17,15 @@
 #include <epan/to_str.h>
 
 #include "framing.h"
+#include "framing_ws.h"
 #include "read_messages.h"
 #include "read_span.h"
 #include "resent.h"
 #include "show.h"
 #include "show_mptcp.h"
 #include "tcp_path.h"
+
+#define HTTP_LOOK 4096
 
 static int proto_wirelat = -1;
 static dissector_handle_t handle;
@@ -71,7 +74,7 @@ static void file_opened(void)
     }
     matcher.streams = wl_streams_new(pref_pending_stream);
     wl_framing_apply(matcher.health, matcher.streams, wanted_groups & WL_WANT_MQTT,
-                     wanted_groups & WL_WANT_KAFKA);
+                     wanted_groups & WL_WANT_KAFKA, reassembles_out_of_order);
     /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
     set_postdissector_wanted_hfids(
         handle, wanted_groups == 0
@@ -87,6 +90,7 @@ static void file_opened(void)
 
 static void file_closed(void)
 {
+    wl_framing_ws_close();
     wl_pending_free(matcher.pending);
     wl_streams_free(matcher.streams);
     wl_paths_free(paths);
@@ -136,6 +140,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
         return;
     }
     wl_layout_span(&layout, pinfo, pdu, message->size, &span);
+    message->cut &= !span.shortened;
     message->first_ns = span.first_ns;
     message->start_seq = span.first_seq;
     message->end_seq = span.end_seq;
@@ -164,11 +169,13 @@ static bool is_wanted(wl_item_t item)
 typedef struct {
     proto_node *tcp; /* the innermost */
     bool has_pdu, has_parts;
+    bool has_websocket;
+    const field_info *http;
 } outline_t;
 
 static outline_t outline_of(proto_tree *tree)
 {
-    outline_t outline = {NULL, false, false};
+    outline_t outline = {.tcp = NULL};
 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
@@ -187,6 +194,12 @@ static outline_t outline_of(proto_tree *tree)
         case WL_ITEM_TLS_SEGMENT:
         case WL_ITEM_TLS_SEGMENTS:
             outline.has_parts = true;
+            break;
+        case WL_ITEM_HTTP:
+            outline.http = PNODE_FINFO(node);
+            break;
+        case WL_ITEM_WEBSOCKET:
+            outline.has_websocket = true;
             break;
         default:
             break;
@@ -249,11 +262,21 @@ static void note_order(wl_stream_t *stream, unsigned direction, const wl_segment
     }
 }
 
+static void see_http(const packet_info *pinfo, const field_info *http)
+{
+    uint32_t count;
+    const uint8_t *bytes = wl_read_bytes(http, HTTP_LOOK, &count);
+
+    wl_framing_ws_see_http(pinfo, bytes, count);
+}
+
 /* By port also before a whole message is seen: its first segments must be remembered. */
 static bool is_ours(const outline_t *outline, const wl_segment_t *segment)
 {
-    if (wl_framing_expects(segment->source_port) ||
-        wl_framing_expects(segment->destination_port)) {
+    if (wl_framing_expects(segment->source_port) || wl_framing_expects(segment->destination_port)) {
+        return true;
+    }
+    if (wl_framing_ws_expects(segment->source_port, segment->destination_port)) {
         return true;
     }
     if (outline->has_pdu) {
@@ -327,9 +350,19 @@ static void read_payload(packet_info *pinfo, proto_tree *tree, const outline_t *
         }
     }
     wl_layout_remember_records(&layout, matcher.streams, half);
+    if (outline->has_websocket) {
+        layout.ws = wl_framing_ws_frame(pinfo->num);
+        for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
+            if (wl_read_item(PNODE_FINFO(node)) == WL_ITEM_WEBSOCKET) {
+                wl_layout_add_websocket(&layout, matcher.streams, half, node);
+            }
+        }
+        wl_layout_remember_runs(&layout, pinfo, matcher.streams, half);
+    }
     if (outline->has_pdu) {
         match_pdus(pinfo, tree, segment, stream, direction);
     }
+    wl_layout_forget_runs(&layout, half);
     note_forgotten(pinfo->num);
 }
 
@@ -360,6 +393,9 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     if (outline.tcp == NULL || !pinfo->fd->has_ts ||
         !wl_read_segment(pinfo, outline.tcp, &segment, &payload_start)) {
         return;
+    }
+    if (outline.http != NULL) {
+        see_http(pinfo, outline.http);
     }
     ours = is_ours(&outline, &segment);
     multipath = wl_mptcp_expects(pinfo, outline.tcp, &segment, payload_start);

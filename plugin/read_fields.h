@@ -24,6 +24,8 @@
     X(TLS_APP_DATA, "tls.app_data", TRANSPORT) \
     X(TLS_SEGMENTS, "tls.segments", NODES)     \
     X(TLS_SEGMENT, "tls.segment", TRANSPORT)   \
+    X(HTTP, "http", NODES)                     \
+    X(WEBSOCKET, "websocket", NODES)           \
     X(MQTT, "mqtt", NODES)                     \
     X(KAFKA, "kafka", NODES)
 

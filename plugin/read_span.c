@@ -18,6 +18,11 @@ void wl_layout_init(wl_layout_t *layout)
             g_array_set_size(*arrays[i], 0);
         }
     }
+    if (layout->ws_places != NULL && layout->ws_places->len > 0) {
+        g_array_set_size(layout->ws_places, 0);
+    }
+    layout->ws = NULL;
+    layout->ws_message = layout->ws_handed = 0;
     if (layout->decrypted == NULL) {
         layout->decrypted = g_ptr_array_new();
     } else if (layout->decrypted->len > 0) {
@@ -32,6 +37,9 @@ void wl_layout_clear(wl_layout_t *layout)
         g_array_free(layout->tls_parts, TRUE);
         g_array_free(layout->tls_records, TRUE);
         g_ptr_array_free(layout->decrypted, TRUE);
+        if (layout->ws_places != NULL) {
+            g_array_free(layout->ws_places, TRUE);
+        }
     }
     memset(layout, 0, sizeof *layout);
 }
@@ -83,7 +91,9 @@ static const wl_part_t *part_at(const GArray *parts, const tvbuff_t *buffer, uin
 
 static void span_unknown(const wl_layout_t *layout, wl_span_t *span)
 {
-    *span = (wl_span_t){layout->segment->frame, WL_NO_TIME, 0, 0, layout->segment->frame, false};
+    *span = (wl_span_t){.first_frame = layout->segment->frame,
+                        .first_ns = WL_NO_TIME,
+                        .record_frame = layout->segment->frame};
 }
 
 /* Bytes [start, end) of a buffer at TCP level. False when the buffer is no TCP payload. */
@@ -100,7 +110,8 @@ static bool tcp_span(const wl_layout_t *layout, const tvbuff_t *buffer, uint32_t
                             segment->seq + (start - layout->payload_start),
                             segment->seq + (end - layout->payload_start),
                             segment->frame,
-                            true};
+                            true,
+                            false};
         return true;
     }
     part = part_at(layout->tcp_parts, buffer, start);
@@ -171,16 +182,16 @@ static unsigned later_parts(const GArray *parts, const wl_part_t *from)
     return count;
 }
 
-static bool tls_span(wl_layout_t *layout, packet_info *pinfo, const field_info *pdu,
-                     wl_span_t *span)
+static bool tls_span(wl_layout_t *layout, packet_info *pinfo, const tvbuff_t *buffer,
+                     uint32_t start, uint32_t size, wl_span_t *span)
 {
-    const wl_part_t *part = part_at(layout->tls_parts, pdu->ds_tvb, (uint32_t)pdu->start);
+    const wl_part_t *part = part_at(layout->tls_parts, buffer, start);
     const wl_part_t *record;
     const wl_piece_t *piece;
     wl_span_t last;
 
     if (part == NULL) {
-        record = record_of(layout, pinfo, pdu->ds_tvb);
+        record = record_of(layout, pinfo, buffer);
         return record != NULL && record_span(layout, record, span);
     }
     /* The message spans records: it ends in one of this frame, and began in one of part->frame. */
@@ -197,9 +208,11 @@ static bool tls_span(wl_layout_t *layout, packet_info *pinfo, const field_info *
     if (piece == NULL) {
         return false;
     }
-    *span = (wl_span_t){piece->first_frame, piece->first_ns, piece->seq, 0, piece->frame, false};
-    part =
-        part_at(layout->tls_parts, pdu->ds_tvb, (uint32_t)(pdu->start + MAX(pdu->length, 1) - 1));
+    *span = (wl_span_t){.first_frame = piece->first_frame,
+                        .first_ns = piece->first_ns,
+                        .first_seq = piece->seq,
+                        .record_frame = piece->frame};
+    part = part_at(layout->tls_parts, buffer, start + MAX(size, 1) - 1);
     if (part != NULL && part->frame == layout->segment->frame && layout->tls_records->len > 0) {
         nth_last = later_parts(layout->tls_parts, part);
         if (nth_last < layout->tls_records->len &&
@@ -214,13 +227,19 @@ static bool tls_span(wl_layout_t *layout, packet_info *pinfo, const field_info *
     return true;
 }
 
+bool wl_layout_wire_span(wl_layout_t *layout, packet_info *pinfo, const tvbuff_t *buffer,
+                         uint32_t start, uint32_t size, wl_span_t *span)
+{
+    return tcp_span(layout, buffer, start, start + size, span) ||
+           (layout->tls_records->len > 0 && tls_span(layout, pinfo, buffer, start, size, span));
+}
+
 void wl_layout_span(wl_layout_t *layout, packet_info *pinfo, const field_info *pdu, uint32_t size,
                     wl_span_t *span)
 {
-    uint32_t start = (uint32_t)pdu->start;
-
-    if (!tcp_span(layout, pdu->ds_tvb, start, start + size, span) &&
-        !(layout->tls_records->len > 0 && tls_span(layout, pinfo, pdu, span))) {
+    span_unknown(layout, span);
+    if ((layout->ws == NULL || !wl_layout_ws_span(layout, pinfo, pdu, size, span)) &&
+        !wl_layout_wire_span(layout, pinfo, pdu->ds_tvb, (uint32_t)pdu->start, size, span)) {
         span_unknown(layout, span);
     }
 }

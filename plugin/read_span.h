@@ -12,6 +12,7 @@
 #ifndef WIRELAT_READ_SPAN_H
 #define WIRELAT_READ_SPAN_H
 
+#include "framing_ws.h"
 #include "read_fields.h"
 
 /* One tcp.segment or tls.segment item: bytes [start, start + length) of the buffer came with the
@@ -29,7 +30,10 @@ typedef struct {
     const tvbuff_t *tcp_buffer;                  /* data source the TCP header is in */
     uint32_t payload_start;                      /* of the TCP payload in it */
     GArray *tcp_parts, *tls_parts, *tls_records; /* wl_part_t */
-    GPtrArray *decrypted; /* data sources of decrypted TLS records, in order */
+    GPtrArray *decrypted;           /* data sources of decrypted TLS records, in order */
+    const wl_ws_frame_t *ws;        /* MQTT over WebSocket in this frame, or NULL */
+    unsigned ws_message, ws_handed; /* how far into its lists we are */
+    GArray *ws_places;              /* see read_span_ws.c */
 } wl_layout_t;
 
 typedef struct {
@@ -38,6 +42,7 @@ typedef struct {
     uint32_t first_seq, end_seq;
     uint32_t record_frame; /* TLS: frame that completed the record it began in */
     bool seq_known;
+    bool shortened; /* bytes are missing though the capture has them */
 } wl_span_t;
 
 void wl_layout_init(wl_layout_t *layout);
@@ -50,7 +55,22 @@ void wl_layout_add(wl_layout_t *layout, proto_node *node);
 void wl_layout_span(wl_layout_t *layout, packet_info *pinfo, const field_info *pdu, uint32_t size,
                     wl_span_t *span);
 
+/* Where bytes [start, start + size) of a buffer of TCP or TLS were captured; false if it is none. */
+bool wl_layout_wire_span(wl_layout_t *layout, packet_info *pinfo, const tvbuff_t *buffer,
+                         uint32_t start, uint32_t size, wl_span_t *span);
+
 /* Remembers this frame's TLS records for messages that end in a later frame. */
 void wl_layout_remember_records(const wl_layout_t *layout, wl_streams_t *streams, wl_half_t *half);
+
+/* WebSocket: takes in the node of a WebSocket frame; finds bytes that went to the MQTT dissector
+ * (false if the PDU is none of them); remembers what later frames may need, before segments are
+ * forgotten; forgets what no frame needs any more. */
+void wl_layout_add_websocket(wl_layout_t *layout, wl_streams_t *streams, wl_half_t *half,
+                             const proto_node *node);
+bool wl_layout_ws_span(wl_layout_t *layout, packet_info *pinfo, const field_info *pdu,
+                       uint32_t size, wl_span_t *span);
+void wl_layout_remember_runs(wl_layout_t *layout, packet_info *pinfo, wl_streams_t *streams,
+                             wl_half_t *half);
+void wl_layout_forget_runs(const wl_layout_t *layout, wl_half_t *half);
 
 #endif

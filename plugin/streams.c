@@ -20,7 +20,8 @@ struct wl_streams {
 
 static void half_clear(wl_half_t *half)
 {
-    GArray *arrays[] = {half->segments, half->records, half->unacked, half->requests, half->resent};
+    GArray *arrays[] = {half->segments, half->records,  half->runs,  half->fragments,
+                        half->unacked,  half->requests, half->resent};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++) {
         if (arrays[i] != NULL) {
@@ -101,10 +102,10 @@ unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segm
                : 1;
 }
 
-static void piece_add(wl_streams_t *streams, GArray **pieces, const wl_piece_t *piece)
+static void bounded_add(wl_streams_t *streams, GArray **pieces, const void *piece, size_t size)
 {
     if (*pieces == NULL) {
-        *pieces = g_array_new(FALSE, FALSE, sizeof(wl_piece_t));
+        *pieces = g_array_new(FALSE, FALSE, (guint)size);
     }
     if ((*pieces)->len >= streams->max_per_direction) {
         /* Half at once, so that the cost per segment stays constant. */
@@ -119,12 +120,70 @@ void wl_half_add_segment(wl_streams_t *streams, wl_half_t *half, const wl_segmen
 {
     wl_piece_t piece = {segment->frame, segment->frame, segment->time_ns, segment->seq,
                         segment->length};
-    piece_add(streams, &half->segments, &piece);
+    bounded_add(streams, &half->segments, &piece, sizeof piece);
 }
 
 void wl_half_add_record(wl_streams_t *streams, wl_half_t *half, const wl_piece_t *record)
 {
-    piece_add(streams, &half->records, record);
+    bounded_add(streams, &half->records, record, sizeof *record);
+}
+
+void wl_half_add_run(wl_streams_t *streams, GArray **runs, const wl_run_t *run)
+{
+    bounded_add(streams, runs, run, sizeof *run);
+}
+
+/* Runs are appended in order: index of the first that ends after `at`. */
+static unsigned run_at(const GArray *runs, uint64_t at)
+{
+    unsigned low = 0, high = runs->len;
+
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        const wl_run_t *run = &g_array_index(runs, wl_run_t, middle);
+        if (run->at + run->length <= at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const wl_run_t *wl_half_find_run(const wl_half_t *half, uint64_t at)
+{
+    const wl_run_t *run;
+    unsigned i;
+
+    if (half->runs == NULL) {
+        return NULL;
+    }
+    i = run_at(half->runs, at);
+    if (i == half->runs->len) {
+        return NULL;
+    }
+    run = &g_array_index(half->runs, wl_run_t, i);
+    return run->at <= at ? run : NULL;
+}
+
+void wl_half_forget_runs(wl_half_t *half, uint64_t before)
+{
+    unsigned done = half->runs != NULL ? run_at(half->runs, before) : 0;
+
+    if (done > 0) {
+        g_array_remove_range(half->runs, 0, done);
+    }
+}
+
+const wl_piece_t *wl_half_find_byte(const wl_half_t *half, uint32_t seq)
+{
+    for (unsigned i = 0; half->segments != NULL && i < half->segments->len; i++) {
+        const wl_piece_t *piece = &g_array_index(half->segments, wl_piece_t, i);
+        if (!wl_seq_before(seq, piece->seq) && wl_seq_before(seq, piece->seq + piece->length)) {
+            return piece;
+        }
+    }
+    return NULL;
 }
 
 /* Frames are appended in order: index of the first piece whose frame is not below. */

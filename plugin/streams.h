@@ -40,11 +40,24 @@ typedef struct {
     uint32_t seq, length;
 } wl_piece_t;
 
+/* A run of what an application sent in a transport of messages (WebSocket): bytes [at, at + length)
+ * of its own stream, and where the first of them was captured. */
+typedef struct {
+    uint64_t at;
+    uint32_t length;
+    uint32_t first_frame;
+    int64_t first_ns; /* WL_NO_TIME if not known */
+    uint32_t seq, record_frame;
+    bool seq_known;
+    bool in_messages; /* the transport does not compress it */
+    bool in_place;    /* nor is it in TLS: each byte is one of TCP payload, the first at seq */
+} wl_run_t;
+
 /* Bytes [from, to) of a direction that were skipped, and not captured so far. */
 typedef struct {
     uint32_t from, to;
     int64_t since_ns; /* when it was skipped, WL_NO_TIME if unknown */
-    bool missed; /* the other side has acknowledged them: it got what we did not */
+    bool missed;      /* the other side has acknowledged them: it got what we did not */
 } wl_gap_t;
 
 #define WL_GAPS_MAX 16
@@ -78,7 +91,11 @@ typedef struct {
     wl_sequence_t sequence;
     GArray *segments; /* wl_piece_t: data segments back to the start of the message in progress */
     GArray *records;  /* wl_piece_t: TLS records, likewise; NULL without TLS */
-    GArray *unacked;  /* requests whose last byte no ACK has covered yet, in sequence order */
+    GArray
+        *runs; /* wl_run_t: back to the start of the packet in progress; NULL but for WebSocket */
+    bool missed_message; /* a WebSocket message was not handed over: set and cleared by its readers */
+    GArray *fragments; /* wl_run_t: of the WebSocket message in progress */
+    GArray *unacked;   /* requests whose last byte no ACK has covered yet, in sequence order */
     unsigned unacked_head;
     GArray *requests; /* the last messages that opened an exchange, in sequence order */
     GArray *resent;   /* the last segments that were sent again */
@@ -135,6 +152,13 @@ unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segm
  * their messages have no first(m). */
 void wl_half_add_segment(wl_streams_t *streams, wl_half_t *half, const wl_segment_t *segment);
 void wl_half_add_record(wl_streams_t *streams, wl_half_t *half, const wl_piece_t *record);
+/* Likewise a run, or a fragment, of which the place in the stream is not known yet. */
+void wl_half_add_run(wl_streams_t *streams, GArray **runs, const wl_run_t *run);
+/* The run that holds byte `at`, or NULL. */
+const wl_run_t *wl_half_find_run(const wl_half_t *half, uint64_t at);
+void wl_half_forget_runs(wl_half_t *half, uint64_t before);
+/* The remembered segment that first brought the byte at sequence number seq, or NULL. */
+const wl_piece_t *wl_half_find_byte(const wl_half_t *half, uint32_t seq);
 /* The remembered segment of a frame, or NULL. */
 const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame);
 /* The nth last (0 = last) TLS record completed in the frame, or NULL. */

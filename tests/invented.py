@@ -188,10 +188,11 @@ class Segment:
         self.ack = 0
 
 
-def segments(dice, writes, begin, trouble, styles):
-    """The segments of a conversation as the network shows them at the capture point."""
+def segments(dice, writes, begin, trouble, styles, spared=0):
+    """The segments of a conversation as the network shows them at the capture point. spared: so
+    many writes have no trouble."""
     clock, sent, found = begin, [0, 0], []
-    for side, data in writes:
+    for number, (side, data) in enumerate(writes):
         clock += dice.choice((20_000, MS, 7 * MS, 40 * MS)) + dice.randrange(10_000)
         style, at = dice.choice(styles), 0
         if style == "bytes" and len(data) > 400:
@@ -205,7 +206,7 @@ def segments(dice, writes, begin, trouble, styles):
             at += len(piece.data)
             clock += dice.choice((1_000, 12_000, 12_000, 2 * MS))
             found.append(piece)
-            if dice.random() < trouble:
+            if dice.random() < trouble and number >= spared:
                 found += impaired(dice, piece, found)
         sent[side] += len(data)
         # The other side reads before it answers.
@@ -284,21 +285,24 @@ def framed(segment, ends, isn, place):
     return bytes(12) + b"\x08\x00" + ip + tcp + segment.data
 
 
-def write(path, seed, conversations=8, trouble=0.03, orderly=False):
-    """A capture of MQTT and Kafka conversations side by side. trouble: share of the segments that
-    something happens to; orderly: as real clients and brokers do, requests and answers in the order
-    of their ids and in full segments."""
+def write(path, seed, conversations=8, trouble=0.03, orderly=False, kinds=(Mqtt, Kafka)):
+    """A capture of conversations side by side. trouble: share of the segments that something
+    happens to; orderly: as real clients and brokers do, requests and answers in the order of their
+    ids and in full segments."""
     dice = random.Random(seed)
     styles = ("full",) if orderly else ("bytes", "small", "full", "full", "full", "any")
     records = []
     for number in range(conversations):
-        kind = dice.choice((Mqtt, Kafka))
+        kind = dice.choice(kinds)
         talk = kind(dice, f"{kind.__name__.lower()}-{number}")
         begin = 1_700_000_000_000_000_000 + dice.randrange(2000 * MS)
         ends = ((bytes([10, 0, 0, 1 + number % 3]), 40000 + number), (b"\x0a\0\1\1", talk.port))
         isn = [dice.choice((0, 2**32 - 1 - dice.randrange(3000), dice.randrange(2**32)))
                for _ in (0, 1)]
-        found, sent = segments(dice, script(dice, talk, orderly), begin, trouble, styles)
+        writes, spared = script(dice, talk, orderly), 0
+        if hasattr(talk, "wrapped"):
+            writes, spared = list(talk.wrapped(writes)), 2  # without the upgrade it is no WebSocket
+        found, sent = segments(dice, writes, begin, trouble, styles, spared)
         everything = acknowledged(dice, found, begin, sent)
         place = [0, 0]
         for segment in everything:

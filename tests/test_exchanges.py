@@ -16,8 +16,7 @@ PORTS = ("-o", "wirelat.mqtt_tcp_ports:" + ",".join(map(str, sorted(MQTT_PORTS -
          "-o", "wirelat.kafka_tcp_ports:" + ",".join(map(str, sorted(KAFKA_PORTS - {9092}))))
 
 # Neither framed bytes nor a key log: tested by counts in test_public.
-NOT_PLAIN = ("kafka_tls_kgo", "mqtt_tls_v5_qos1", "mqtt_ws_v4_qos1", "mqttsn_handmade",
-             "kafka_rdmock202")
+NOT_PLAIN = ("kafka_tls_kgo", "mqtt_tls_v5_qos1", "mqttsn_handmade", "kafka_rdmock202")
 OWN = sorted(harness.CAPTURES.glob("*.pcap*"))
 SHARED = sorted(path for pattern in ("gen/*.pcap", "live/*.pcapng", "lab/*/*.pcapng",
                                      "public/mqtt/*.pcap", "public/kafka/*.pcap*")

@@ -11,7 +11,7 @@ import pytest
 
 import harness
 
-CAPTURES = ["mqtt_framing", "mqtt_ids", "kafka_framing", "kafka_ids", "sample"]
+CAPTURES = ["mqtt_framing", "mqtt_ids", "mqtt_websocket", "kafka_framing", "kafka_ids", "sample"]
 SECOND_PASS = ("response_in", "unanswered")
 
 

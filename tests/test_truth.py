@@ -43,7 +43,7 @@ def identity(event):
 
 def client_ports(capture):
     """The client's port of each tcp.stream: the truth files number streams their own way."""
-    return {int(stream): int(ports[0] if ports[1] in ("1883", "9092") else ports[1])
+    return {int(stream): int(ports[0] if ports[1] in ("1883", "8080", "9092") else ports[1])
             for stream, *ports in harness.plain_fields(
                 capture, ["tcp.stream", "tcp.srcport", "tcp.dstport"])}
 

@@ -8,8 +8,8 @@ nanosecond. The name of the scene is the client id, by which tables and filters 
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-from . import kafka, mqtt
-from .tcp import C2S, Capture, write_pcapng
+from . import kafka, mqtt, websocket
+from .tcp import C2S, S2C, Capture, write_pcapng
 from .truth import Expectation, write_truth
 
 START_NS = 1_700_000_000_000_000_000
@@ -126,6 +126,35 @@ class MqttTalk(Talk):
             self.wait(ms(2))
             self.send(C2S, mqtt.disconnect())
         super().finish()
+
+
+class WebSocketTalk(MqttTalk):
+    """Opens with the HTTP upgrade; packets then travel in WebSocket messages."""
+    server = '198.51.100.10', 8080
+
+    def __init__(self, *args, subprotocol='mqtt', deflate=False, **options):
+        self.upgrade = subprotocol, deflate
+        self.packer = None
+        super().__init__(*args, **options)
+
+    def send(self, side, *messages, pieces=None, fragments=None, between=None, text=False,
+             apart=None, **options):
+        """As Talk.send(). apart: a segment (or more) for each WebSocket message, so far apart."""
+        if self.packer is None:
+            key = 'd2lyZWxhdCBpcyBhIHBsdQ=='
+            super().send(C2S, websocket.upgrade(key, *self.upgrade))
+            self.wait(ms(1))
+            super().send(S2C, websocket.accepted(key, *self.upgrade))
+            self.wait(ms(0.5))
+            self.packer = websocket.Packer(self.upgrade[1])
+        carriers, places = self.packer.pack(side, messages, pieces, fragments, between, text)
+        if apart is not None:
+            options.update(cuts=[len(carrier.data) for carrier in carriers], gap_ns=apart)
+        super().send(side, *carriers, **options)
+        for message, ((first, start), (last, end)) in zip(messages, places):
+            message.conversation, message.side = self.conversation, side
+            message.start = carriers[first].start + start
+            message.end = carriers[last].start + end  # only a whole message can be read
 
 
 class KafkaTalk(Talk):

@@ -2,6 +2,7 @@
 
     capture file -> packets -> streams -> messages of MQTT or Kafka -> exchanges
     packets.py      packets.py streams.py  mqtt.py kafka.py            exchanges.py
+                                           websocket.py
 
 What the plugin says is compared with this; nothing here knows the plugin or a dissector.
 

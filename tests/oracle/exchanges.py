@@ -13,7 +13,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
 
-from . import kafka, mqtt
+from . import kafka, mqtt, websocket
 from .packets import ACK
 from .streams import connections
 
@@ -37,6 +37,10 @@ def read(path, mqtt_ports=mqtt.PORTS, kafka_ports=kafka.PORTS):
     """The events of a capture, from its bytes alone."""
     events = Events()
     for connection in connections(path):
+        inside = websocket.open_connection(connection)
+        if inside is not None:
+            Mqtt(inside, 1, events).run()
+            continue
         ports = [end[1] for end in connection.ends]
         for matcher, server_ports in ((Mqtt, mqtt_ports), (Kafka, kafka_ports)):
             if set(ports) & set(server_ports):
