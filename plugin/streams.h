@@ -93,9 +93,9 @@ typedef struct {
     GArray *records;  /* wl_piece_t: TLS records, likewise; NULL without TLS */
     GArray
         *runs; /* wl_run_t: back to the start of the packet in progress; NULL but for WebSocket */
-    bool missed_message; /* a WebSocket message was not handed over: set and cleared by its readers */
-    GArray *fragments; /* wl_run_t: of the WebSocket message in progress */
-    GArray *unacked;   /* requests whose last byte no ACK has covered yet, in sequence order */
+    bool missed_message; /* WebSocket: one was not handed over; cleared by who heeds it */
+    GArray *fragments;   /* wl_run_t: of the WebSocket message in progress */
+    GArray *unacked;     /* requests whose last byte no ACK has covered yet, in sequence order */
     unsigned unacked_head;
     GArray *requests; /* the last messages that opened an exchange, in sequence order */
     GArray *resent;   /* the last segments that were sent again */

@@ -140,7 +140,7 @@ def mqtt_log(name):
     ("mqtt_v4_burst_qos1", ()), ("mqtt_v4_burst_qos2", ()),
     ("mqtt_seedlike_f100c4qos1medium", ()),
     ("mqtt_port31883_v5_qos1", ("-o", "wirelat.mqtt_tcp_ports:31883")),
-    ("mqtt_tls_v5_qos1", "keys"),
+    ("mqtt_tls_v5_qos1", "keys"), ("mqtt_ws_v4_qos1", ()),
 ])
 def test_mqtt_exchanges_equal_the_clients_log(name, options):
     """Every acknowledgement the clients read ends an exchange, every publish they read opens one,
