@@ -69,8 +69,8 @@ def test_install_for_this_user(tmp_path):
     assert (tmp_path / f".local/lib/wireshark/plugins/{harness.series()}/epan/wirelat.so").exists()
 
 
-def lua(capture, *arguments, **options):
-    script = harness.readable(harness.TOP / "lua/slow_exchanges.lua")
+def lua(capture, *arguments, name="slow_exchanges", **options):
+    script = harness.readable(harness.TOP / f"lua/{name}.lua")
     return harness.tshark(capture, "-q", "-X", f"lua_script:{script}", *arguments, **options)
 
 
@@ -85,9 +85,25 @@ def test_lua_slow_exchanges():
             pytest.approx(slow, abs=1e-6) and len(slow) > 3
 
 
-def test_lua_without_the_plugin():
-    run = lua(SAMPLE, with_plugin=False)
-    assert "not loaded" in run.out
+def test_lua_report():
+    """The text of its window, which tshark prints."""
+    header, *lines = lua(SAMPLE, name="report").out.splitlines()
+    names = re.findall(r"\S+(?: \(ms\))?", header)
+    rows = {line.split()[0]: dict(zip(names, map(float, line.split()[1:]))) for line in lines}
+    assert set(rows) == {"Kafka", "MQTT"}
+    for name, row in rows.items():
+        times = [harness.time_of(event, "time") / 1e6 for event in harness.events(SAMPLE)
+                 if f"wirelat.{name.lower()}.time" in event]
+        expected = {"Answered": len(times), "Mean (ms)": sum(times) / len(times),
+                    "Max (ms)": max(times), **{f"p{percent} (ms)": harness.nearest_rank(
+                        times, percent) for percent in (50, 95, 99)}}
+        assert row == pytest.approx(expected, abs=0.0006) and len(times) > 100
+
+
+@pytest.mark.parametrize("name", ["slow_exchanges", "report"])
+def test_lua_without_the_plugin(name):
+    run = lua(SAMPLE, name=name, with_plugin=False)
+    assert run.out.count("not loaded") == 1
 
 
 @pytest.mark.parametrize("version", ["5.2", "5.4"])
@@ -97,7 +113,8 @@ def test_lua_compiles(version):
 
 
 def test_luacheck():
-    globals_of_wireshark = ["Field", "Listener"]
+    globals_of_wireshark = ["Field", "Listener", "MENU_TOOLS_UNSORTED", "TextWindow", "gui_enabled",
+                            "register_menu", "retap_packets"]
     subprocess.run(["luacheck", "--no-color", "-q", "--std", "lua52+lua54", "--globals",
                     *globals_of_wireshark, "--", *tracked("lua/*.lua")], cwd=harness.TOP,
                    check=True)
