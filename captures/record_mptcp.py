@@ -113,8 +113,8 @@ class Scene:
     """What is sent, how the kernel is set up before, and what happens meanwhile (seconds, action).
     Endpoints and limits are those of `ip mptcp`."""
 
-    def __init__(self, about, up=0, down=0, rate=0, connections=1, host=delay_box.SERVER, full=False,
-                 server_protocol=MPTCP, abort_after=0, before=(), then=()):
+    def __init__(self, about, up=0, down=0, rate=0, connections=1, host=delay_box.SERVER,
+                 full=False, server_protocol=MPTCP, abort_after=0, before=(), then=()):
         self.about, self.up, self.down, self.rate = about, up, down, rate
         self.connections, self.host, self.full = connections, host, full
         self.server_protocol, self.abort_after = server_protocol, abort_after

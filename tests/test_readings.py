@@ -101,13 +101,13 @@ def sharkd(capture, *requests):
     return [answer["result"] for answer in answers[1:]]
 
 
-def tree_fields(nodes, found):
+def tree_fields(nodes, found, protocols=harness.PROTOCOLS):
     """The values of our fields in sharkd's tree of a frame, in order."""
     for node in nodes:
         name = node.get("f", "").partition(" == ")
-        if name[0].startswith(harness.PROTOCOLS) and name[1]:
+        if name[0].startswith(protocols) and name[1]:
             found.append((name[0], name[2].strip('"')))
-        tree_fields(node.get("n", []), found)
+        tree_fields(node.get("n", []), found, protocols)
     return found
 
 

@@ -11,9 +11,11 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import bisect
 import dataclasses
+import functools
+import itertools
 
 from . import mptcp_options as mp
-from .packets import ACK, FIN, RST, SYN, segments
+from .packets import ACK, RST, SYN, segments
 
 WRAP32, WRAP64 = 2**32, 2**64
 
@@ -39,6 +41,7 @@ class Stream:
     def __init__(self, number, source, target):
         self.number, self.ends, self.packets, self.syn_seq = number, [source, target], [], None
 
+    @functools.cached_property
     def opener(self):
         """The end that sent the SYN, or what follows from a SYN,ACK, else the first sender."""
         for p in self.packets:
@@ -48,6 +51,13 @@ class Stream:
 
     def isn(self, end):
         """The initial sequence number of that end, or None when no SYN was captured."""
+        return self._isns[end]
+
+    @functools.cached_property
+    def _isns(self):
+        return [self._find_isn(end) for end in range(2)]
+
+    def _find_isn(self, end):
         for p in self.packets:
             if p.s.flags & SYN and p.end == end:
                 return p.s.seq
@@ -66,7 +76,8 @@ def streams(path):
         key = frozenset((s.source, s.target))
         stream = current.get(key)
         opens = s.flags & (SYN | ACK) == SYN
-        if stream is None or (opens and stream.syn_seq is not None and stream.syn_seq != s.seq):
+        # A SYN where a stream was captured without one begins another, too.
+        if stream is None or (opens and stream.syn_seq != s.seq):
             stream = current[key] = Stream(len(found), s.source, s.target)
             found.append(stream)
         if opens:
@@ -97,8 +108,17 @@ class Subflow:
 
     def __init__(self, stream, connection, swap):
         self.stream, self.connection, self.swap, self.number = stream, connection, swap, None
-        self.opener = stream.opener()
+        self.opener = stream.opener
         self.mappings = ([], [])  # by side, in the order of ssn
+
+    @functools.cached_property
+    def placed(self):
+        """By side: the mappings of data, and where each begins."""
+        found = []
+        for mappings in self.mappings:
+            data = [m for m in mappings if m.length != 0]
+            found.append((data, [m.ssn for m in data]))
+        return found
 
     def side(self, packet):
         return (packet.end != self.opener) ^ self.swap
@@ -111,7 +131,7 @@ class Subflow:
         isn = self.stream.isn(packet.end)
         return None if isn is None else (packet.data_start - isn) % WRAP32
 
-    @property
+    @functools.cached_property
     def steps(self):
         """Frames of the handshake, as packets or None: first SYN, SYN/ACK, third ACK, fourth."""
         s, o = self.stream, self.opener
@@ -148,7 +168,7 @@ class Connection:
 def _capable_keys(stream):
     """(version, [key of the opener, key of the other]) or None."""
     keys, version, seen = [None, None], None, False
-    opener = stream.opener()
+    opener = stream.opener
     for p in stream.packets:
         o = p.option(mp.CAPABLE)
         if o is None:
@@ -264,9 +284,9 @@ def extend_ack(connection, side, option, near):
 def place(subflow, side, start, end):
     """[start, end) of a subflow's direction (relative sequence numbers) as (start, end, dsn,
     mapping); what no mapping covers is left out."""
-    mappings = [m for m in subflow.mappings[side] if m.length != 0]
-    at = max(bisect.bisect_right([m.ssn for m in mappings], start) - 1, 0)
-    for m in mappings[at:]:
+    mappings, starts = subflow.placed[side]
+    at = max(bisect.bisect_right(starts, start) - 1, 0)
+    for m in itertools.islice(mappings, at, None):
         if m.ssn >= end:
             break
         a, b = max(start, m.ssn), end if m.length is None else min(end, m.ssn + m.length)

@@ -11,8 +11,7 @@ import bisect
 import dataclasses
 
 from . import mptcp_options as mp
-from .mptcp import WRAP32, extend_ack, place
-from .packets import SYN
+from .mptcp import extend_ack, place
 
 TCP_RETRANSMISSION, REINJECTION, MPTCP_RETRANSMISSION = 1, 2, 3
 
@@ -57,6 +56,19 @@ class Ranges:
         return self.ends[i]
 
 
+def pieces_of(start, end, marked):
+    """[start, end) in parts (start, end, whether it is outside the marked ranges)."""
+    for a, b in marked:
+        a, b = max(a, start), min(b, end)
+        if a < b:
+            if start < a:
+                yield start, a, True
+            yield a, b, False
+            start = b
+    if start < end:
+        yield start, end, True
+
+
 @dataclasses.dataclass
 class Piece:
     """Bytes of one segment that no segment before it carried."""
@@ -71,6 +83,7 @@ class Piece:
     released_by: int = None
     waiting: int = 0       # bytes in the reorder buffer at its arrival, itself included
     bad: bool = False      # its mapping's checksum is wrong: nothing of it was delivered
+    last: bool = True      # holds the last byte of its segment
 
 
 @dataclasses.dataclass
@@ -84,6 +97,7 @@ class Repeat:
     original_subflow: int
     delay: int
     useful: bool
+    late: bool             # placed when its mapping came, after it
 
 
 @dataclasses.dataclass
@@ -101,9 +115,11 @@ class Direction:
     def __init__(self, connection, side):
         self.connection, self.side = connection, side
         self.pieces, self.repeats, self.samples, self.map_samples = [], [], [], []
+        self.advances = []      # (frame, subflow, bytes) of each DATA_ACK of something new
         self.carried = {}       # subflow -> bytes of payload that were mapped, repeats included
         self.packets = {}       # subflow -> segments with mapped payload
         self.order = []         # subflow of every segment with mapped payload
+        self.sent = []          # (frame, time, subflow) of the same
         self.runs = []          # [subflow, mappings, bytes, first time, last time]
         self.acked = 1
         self.data_fin = None    # (frame, time, dsn)
@@ -115,8 +131,9 @@ class Direction:
         self._dsn, self._delivered, self._tcp = Ranges(), Ranges(), {}
         self._open, self._next, self._waiting = [], 1, []
         self._map_open, self._announced = [], set()
-        self._payload = {}      # subflow -> {relative sequence number: byte}
-        self._bad = set()
+        self._payload = {}      # by mapping: its bytes, and which of them are known
+        self._checked = set()
+        self._late, self._new = [], []
 
     # --- figures
     @property
@@ -144,60 +161,80 @@ class Direction:
 
     # --- in the order of the file
     def segment(self, subflow, packet):
+        """Bytes whose mapping was not announced yet wait for it."""
         relative = subflow.relative(packet)
         if not packet.s.length or relative is None:
             return
         s = packet.s
-        number, start, end = subflow.number, relative, relative + s.length
-        tcp = self._tcp.setdefault(number, Ranges())
+        start, end = relative, relative + s.length
+        tcp = self._tcp.setdefault(subflow.number, Ranges())
+        again = [(a, b) for a, b, seen in tcp.parts(start, end) if seen is not None]
         mapped = list(place(subflow, self.side, start, end))
         covered = sum(b - a for a, b, _, _ in mapped)
         if covered < s.length:
             self.unmapped.append((s.frame, s.length - covered))
         if mapped:
-            self.carried[number] = self.carried.get(number, 0) + covered
-            self.packets[number] = self.packets.get(number, 0) + 1
-            self.order.append(number)
+            self.carried[subflow.number] = self.carried.get(subflow.number, 0) + covered
+            self.packets[subflow.number] = self.packets.get(subflow.number, 0) + 1
+            self.order.append(subflow.number)
+            self.sent.append((s.frame, s.time, subflow.number))
             if self.first_data is None:
                 self.first_data = s.time
-        for a, b, dsn, mapping in mapped:
-            for c, d, seen in tcp.parts(a, b):
-                self._bytes(s, number, dsn + c - a, dsn + d - a, mapping, seen is not None)
         tcp.put(start, end, True)
-        self._check(subflow, packet, start, mapped)
-        self._release(s)
+        now = [part for part in mapped if part[3].frame <= s.frame]
+        self._late += [(subflow, packet, start, again, part) for part in mapped
+                       if part[3].frame > s.frame]
+        self._place(s, subflow, packet, start, again, now)
 
-    def _bytes(self, s, number, start, end, mapping, same_tcp):
+    def _place(self, now, subflow, packet, start, again, mapped):
+        """`now`: the segment with which all this becomes known."""
+        for a, b, dsn, mapping in mapped:
+            for c, d, fresh in pieces_of(a, b, again):
+                last = d == mapped[-1][1]
+                self._bytes(packet.s, subflow.number, dsn + c - a, dsn + d - a, mapping, not fresh,
+                            last)
+        self._check(subflow, packet, start, mapped)
+        self._release(now, packet.s)
+
+    def _place_late(self, now, mapping):
+        for late in [late for late in self._late if late[4][3] is mapping]:
+            subflow, packet, start, again, part = late
+            self._place(now, subflow, packet, start, again, [part])
+        self._late = [late for late in self._late if late[4][3] is not mapping]
+
+    def _bytes(self, s, number, start, end, mapping, same_tcp, last):
         acked = max(start, min(end, self.acked))
         for a, b in ((start, acked), (acked, end)):
             for c, d, piece in list(self._dsn.parts(a, b)):
                 if piece is None:
                     piece = Piece(s.frame, s.time, number, c, d, mapping)
+                    piece.last = last and d == end
                     self._dsn.put(c, d, piece)
                     self.pieces.append(piece)
                     self._open.append(piece)
+                    self._new.append(piece)
                     continue
                 kind = (TCP_RETRANSMISSION if same_tcp else
                         MPTCP_RETRANSMISSION if piece.subflow == number else REINJECTION)
                 piece.again = piece.again or d > self.acked
                 useful = c >= self.acked or piece.bad
                 self.repeats.append(Repeat(s.frame, number, c, d, kind, piece.frame, piece.subflow,
-                                           s.time - piece.time, useful))
+                                           s.time - piece.time, useful,
+                                           mapping.frame > s.frame))
 
     def _check(self, subflow, packet, start, mapped):
         """DSS checksums of mappings whose bytes are all there now."""
         s = packet.s
-        known = self._payload.setdefault(subflow.number, {})
-        if self.connection.checksum:
-            for at, byte in enumerate(s.payload):
-                known.setdefault(start + at, byte)
-        done = {id(m) for m, _, _ in self.checksums}
-        for m in {id(m): m for _, _, _, m in mapped}.values():
-            if m.option.checksum is None or not m.length or id(m) in done:
+        for a, b, _, m in mapped:
+            if m.option.checksum is None or not m.length or id(m) in self._checked:
                 continue
-            data = [known.get(m.ssn + at) for at in range(m.length)]
-            if None in data:
+            data, known = self._payload.setdefault(id(m), (bytearray(m.length), Ranges()))
+            b = min(b, start + len(s.payload))
+            for c, d in known.put(a, b, True) if a < b else ():
+                data[c - m.ssn:d - m.ssn] = s.payload[c - start:d - start]
+            if sum(known.ends) - sum(known.starts) < m.length:
                 continue
+            self._checked.add(id(m))
             idsn = self.connection.idsns[self.side]
             right = mp.dss_sum((idsn + m.dsn) % 2**64, m.ssn, m.length + m.fin, m.option.checksum,
                                bytes(data)) == 0
@@ -206,40 +243,33 @@ class Direction:
                 for piece in self.pieces:
                     piece.bad = piece.bad or piece.mapping is m
 
-    def _release(self, s):
-        """Arrivals of this segment: new bytes go to the reader or wait."""
-        for piece in self.pieces[::-1]:
-            if piece.frame != s.frame:
-                break
-            self._arrive(piece, s)
+    def _release(self, now, s):
+        """New bytes go to the reader, or wait for those before them. What a file out of time order
+        shows before what it waited for did not wait."""
+        for piece in self._new:
+            if piece.bad:
+                continue
+            self._delivered.put(piece.start, piece.end, True)
+            if piece.start > self._next:
+                self._waiting.append(piece)
         for repeat in self.repeats[::-1]:
             if repeat.frame != s.frame:
                 break
             self._delivered.put(repeat.start, repeat.end, True)
-        self._advance(s)
-
-    def _arrive(self, piece, s):
-        if piece.bad:
-            return
-        self._delivered.put(piece.start, piece.end, True)
-        if piece.start > self._next:
-            self._waiting.append(piece)
-
-    def _advance(self, s):
         self._next = max(self._next, self._delivered.contiguous(self._next))
-        ready = [p for p in self._waiting if p.start <= self._next]
-        for piece in ready:
-            if piece.frame == s.frame:
-                continue  # filled by the same segment: it never waited
-            piece.released, piece.released_by = s.time, s.frame
+        for piece in self._waiting:
+            # Filled by the same segment: it never waited.
+            if piece.start <= self._next and piece.frame != s.frame and piece.time < now.time:
+                piece.released, piece.released_by = now.time, now.frame
         self._waiting = [p for p in self._waiting if p.start > self._next]
         buffered = sum(p.end - p.start for p in self._waiting)
         self.max_buffer = max(self.max_buffer, buffered)
-        for piece in self._waiting:
-            if piece.frame == s.frame:
+        for piece in self._new:
+            if piece.start > self._next and not piece.bad:
                 piece.waiting = buffered
+        self._new = []
 
-    def mapping(self, m):
+    def mapping(self, m, packet):
         """A mapping announced for the first time on its subflow. One clock per last DSN, the
         DATA_FIN's too, from its first announcement on any subflow: so counts mptcptrace."""
         end = m.dsn + (m.length or 0) + m.fin
@@ -254,18 +284,24 @@ class Direction:
                 self.runs.append([m.subflow.number, 1, m.length, m.time, m.time])
         if m.fin and self.data_fin is None:
             self.data_fin = m.frame, m.time, m.dsn + m.length
+        self._place_late(packet.s, m)
 
     def acknowledge(self, subflow, packet, option):
         ack = extend_ack(self.connection, self.side, option, self.acked)
         if ack is None or ack <= self.acked:
             return
         s, before, self.acked = packet.s, self.acked, ack
-        if any(p.start < ack and p.end > before for p in self.pieces):
+        self.advances.append((s.frame, subflow.number, ack - before))
+        # Acknowledged bytes have arrived, whether the capture shows them or not.
+        self._delivered.put(self._next, ack, True)
+        self._next = max(self._next, self._delivered.contiguous(self._next))
+        self._waiting = [p for p in self._waiting if p.start > self._next]
+        if any(piece is not None for _, _, piece in self._dsn.parts(before, ack)):
             self.last_acked = s.time
         covered = [p for p in self._open if p.end <= ack]
         self._open = [p for p in self._open if p.end > ack]
         for piece in covered:
-            if not piece.again and piece.end > before:
+            if piece.last and not piece.again and piece.end > before:
                 self.samples.append(Sample(s.frame, subflow.number, s.time - piece.time, piece))
         done = [m for m in self._map_open if m.dsn + m.length + m.fin <= ack]
         self._map_open = [m for m in self._map_open if m.dsn + m.length + m.fin > ack]
@@ -288,7 +324,7 @@ def directions(connection):
     for subflow, packet in connection.packets():
         side = subflow.side(packet)
         for m in announced.get(packet.s.frame, ()):
-            both[side].mapping(m)
+            both[side].mapping(m, packet)
         for option in packet.options:
             if option.subtype == mp.DSS:
                 both[1 - side].acknowledge(subflow, packet, option)

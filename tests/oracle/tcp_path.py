@@ -37,6 +37,7 @@ class Half:
     last: int = None
     last_gap: int = None
     rtts: list = dataclasses.field(default_factory=list)
+    rtt_frames: list = dataclasses.field(default_factory=list)  # of the ACKs, as rtts
     jitters: list = dataclasses.field(default_factory=list)
     resent: int = 0
     out_of_order: int = 0
@@ -203,6 +204,7 @@ class Stream:
                                                  and before >= other.resent_end)
             if covered and covered[-1][0] == ack and clean and s.time >= covered[-1][1]:
                 other.rtts.append(s.time - covered[-1][1])
+                other.rtt_frames.append(s.frame)
         elif (ack == other.acked and not s.length and not s.flags & (SYN | FIN | RST)
               and not probe and s.window == half.window and other.top is not None
               and ack < other.top):
