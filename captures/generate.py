@@ -6,6 +6,7 @@
     generate.py --list                      files, ports, scenes
     generate.py --bench N KIND FILE         a big capture of N packets; KIND: mqtt, kafka, other
     generate.py --bench N KIND FILE --streams 500
+    generate.py --hostile N SHAPE FILE      N requests (or what the shape counts) to choke on
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -17,7 +18,7 @@ import sys
 sys.dont_write_bytecode = True  # the folder holds sources and captures only
 
 # pylint: disable=wrong-import-position
-from gen import bench, sample, scenes_kafka, scenes_mqtt, scenes_websocket
+from gen import bench, hostile, sample, scenes_kafka, scenes_mqtt, scenes_websocket
 from gen.scene import FIRST_PORT, KafkaTalk, MqttTalk, WebSocketTalk, record
 
 FILES = {
@@ -47,12 +48,17 @@ def arguments():
     parser.add_argument('--list', action='store_true', help='say what the files hold')
     parser.add_argument('--bench', nargs=3, metavar=('N', 'KIND', 'FILE'))
     parser.add_argument('--streams', type=int, default=100, help='of --bench (default 100)')
+    parser.add_argument('--hostile', nargs=3, metavar=('N', 'SHAPE', 'FILE'),
+                        help='of: ' + ' '.join(hostile.SHAPES))
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(FILES)
     if unknown:
         parser.error('no such capture: ' + ' '.join(sorted(unknown)))
     if chosen.bench and (not chosen.bench[0].isdigit() or chosen.bench[1] not in bench.KINDS):
         parser.error('--bench takes a number of packets and one of: ' + ' '.join(bench.KINDS))
+    if chosen.hostile and (not chosen.hostile[0].isdigit() or
+                           chosen.hostile[1] not in hostile.SHAPES):
+        parser.error('--hostile takes a number and one of: ' + ' '.join(hostile.SHAPES))
     return chosen
 
 
@@ -63,6 +69,9 @@ def main():
     elif chosen.bench:
         packets, kind, path = chosen.bench
         bench.write(path, kind, int(packets), chosen.streams)
+    elif chosen.hostile:
+        count, shape, path = chosen.hostile
+        hostile.write(shape, int(count), path)
     else:
         for name in chosen.names or FILES:
             FILES[name]().write(chosen.into / name)

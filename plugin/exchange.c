@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "hash.h"
+
 #define BLOCK_BITS 10
 #define BLOCK_SIZE (1u << BLOCK_BITS)
 #define COMMON_NAME 128
@@ -83,11 +85,11 @@ wl_store_t *wl_store_new(void)
     arena_init(&store->legs, sizeof(wl_legs_t));
     arena_init(&store->kafka, sizeof(wl_kafka_details_t));
     arena_init(&store->log, sizeof(log_entry_t));
-    store->path_rtts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL,
-                                             (GDestroyNotify)g_array_unref);
+    store->path_rtts =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify)g_array_unref);
     store->resent = g_hash_table_new(g_direct_hash, g_direct_equal);
     store->duplicates = g_hash_table_new(g_direct_hash, g_direct_equal);
-    store->string_ids = g_hash_table_new(g_str_hash, g_str_equal);
+    store->string_ids = g_hash_table_new(wl_hash_text, g_str_equal);
     store->strings = g_ptr_array_new();
     store->text = g_string_chunk_new(4096);
     wl_store_intern(store, ""); /* WL_STRING_NONE */
@@ -274,16 +276,20 @@ void wl_store_add_path_rtt(wl_store_t *store, uint32_t stream, unsigned directio
 
 int64_t wl_store_path_rtt(const wl_store_t *store, const wl_exchange_t *ex, uint32_t frame)
 {
-    const GArray *rtts =
-        g_hash_table_lookup(store->path_rtts, path_key(ex->stream, ex->direction));
-    /* A smallest one is replaced seldom: few entries, and the wanted one is mostly the last. */
-    for (unsigned i = rtts != NULL ? rtts->len : 0; i > 0; i--) {
-        const path_rtt_t *entry = &g_array_index(rtts, path_rtt_t, i - 1);
-        if (entry->frame <= frame) {
-            return entry->rtt_ns;
+    const GArray *rtts = g_hash_table_lookup(store->path_rtts, path_key(ex->stream, ex->direction));
+    unsigned low = 0, high = rtts != NULL ? rtts->len : 0;
+
+    /* The last entry of a frame that is not later. Few entries as a rule, but a capture in which
+     * each round trip is shorter than the one before has one per exchange. */
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (g_array_index(rtts, path_rtt_t, middle).frame <= frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return WL_NO_TIME;
+    return low > 0 ? g_array_index(rtts, path_rtt_t, low - 1).rtt_ns : WL_NO_TIME;
 }
 
 void wl_store_add_resent(wl_store_t *store, wl_exchange_id_t id, uint32_t count)

@@ -10,7 +10,7 @@
 #define MAX_FINDINGS 1000000
 
 struct wl_health {
-    GArray *findings;
+    GArray *findings, *fresh;
     uint32_t last_of_kind[WL_HEALTH_COUNT]; /* index + 1, 0 none */
 };
 
@@ -19,6 +19,7 @@ wl_health_t *wl_health_new(void)
     wl_health_t *health = g_new0(wl_health_t, 1);
 
     health->findings = g_array_new(FALSE, FALSE, sizeof(wl_finding_t));
+    health->fresh = g_array_new(FALSE, FALSE, sizeof(wl_finding_t));
     return health;
 }
 
@@ -26,14 +27,32 @@ void wl_health_free(wl_health_t *health)
 {
     if (health != NULL) {
         g_array_free(health->findings, TRUE);
+        g_array_free(health->fresh, TRUE);
         g_free(health);
     }
 }
 
-void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, int32_t amount)
+/* Adds to the frame's entry of the kind among the last few, or makes one. */
+static void note_fresh(GArray *fresh, wl_finding_t finding)
 {
-    wl_finding_t *last = NULL;
+    if (fresh->len > 0 && g_array_index(fresh, wl_finding_t, 0).frame != finding.frame) {
+        g_array_set_size(fresh, 0);
+    }
+    for (unsigned i = 0; i < fresh->len; i++) {
+        wl_finding_t *entry = &g_array_index(fresh, wl_finding_t, i);
+        if (entry->kind == finding.kind) {
+            entry->amount += finding.amount;
+            return;
+        }
+    }
+    g_array_append_val(fresh, finding);
+}
 
+void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, int64_t amount)
+{
+    wl_finding_t finding = {frame, (uint16_t)kind, amount}, *last = NULL;
+
+    note_fresh(health->fresh, finding);
     if (health->last_of_kind[kind] > 0) {
         last = &g_array_index(health->findings, wl_finding_t, health->last_of_kind[kind] - 1);
     }
@@ -41,9 +60,16 @@ void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, 
         last->amount += amount;
         return;
     }
-    wl_finding_t finding = {frame, (uint16_t)kind, amount};
     g_array_append_val(health->findings, finding);
     health->last_of_kind[kind] = health->findings->len;
+}
+
+const wl_finding_t *wl_health_fresh(const wl_health_t *health, uint32_t frame, uint32_t *count)
+{
+    const wl_finding_t *fresh = (const wl_finding_t *)(void *)health->fresh->data;
+
+    *count = health->fresh->len > 0 && fresh->frame == frame ? health->fresh->len : 0;
+    return *count > 0 ? fresh : NULL;
 }
 
 const wl_finding_t *wl_health_find(const wl_health_t *health, uint32_t frame, uint32_t *count)

@@ -31,7 +31,7 @@ typedef enum {
 typedef struct {
     uint32_t frame;
     uint16_t kind;  /* wl_health_kind_t */
-    int32_t amount; /* how many; negative where an earlier finding is taken back */
+    int64_t amount; /* how many; negative where an earlier finding is taken back */
 } wl_finding_t;
 
 typedef struct wl_health wl_health_t;
@@ -41,7 +41,11 @@ void wl_health_free(wl_health_t *health);
 
 /* Notes a finding. Frames never decrease from call to call. Findings of one kind on one frame are
  * one entry. Beyond a million entries a kind's findings are summed up in its last entry. */
-void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, int32_t amount);
+void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, int64_t amount);
+
+/* What was noted of the frame whose findings came last, for the first pass: nothing is summed up in
+ * them, so that each finding is told just once in every pass. Result as below. */
+const wl_finding_t *wl_health_fresh(const wl_health_t *health, uint32_t frame, uint32_t *count);
 
 /* A frame's findings: the first, and their number in *count. Valid until the next note. */
 const wl_finding_t *wl_health_find(const wl_health_t *health, uint32_t frame, uint32_t *count);

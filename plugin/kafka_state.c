@@ -7,16 +7,19 @@
 
 #include <string.h>
 
+#include "hash.h"
+
 #define ID_SIZE 16
 #define ID_TEXT 22 /* base64 without padding */
 
-/* Ids are random (KIP-516): any of their bytes will do. */
 static guint id_hash(gconstpointer id)
 {
-    guint hash;
+    return wl_hash_bytes(id, ID_SIZE);
+}
 
-    memcpy(&hash, id, sizeof hash);
-    return hash;
+static guint member_hash(gconstpointer key)
+{
+    return wl_hash_bytes(key, sizeof(gint64));
 }
 
 static gboolean id_equal(gconstpointer a, gconstpointer b)
@@ -29,7 +32,7 @@ wl_kafka_state_t *wl_kafka_state_new(unsigned long_poll_percent)
     wl_kafka_state_t *state = g_new0(wl_kafka_state_t, 1);
 
     state->topics = g_hash_table_new_full(id_hash, id_equal, g_free, NULL);
-    state->joining = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    state->joining = g_hash_table_new_full(member_hash, g_int64_equal, g_free, g_free);
     state->long_poll_percent = long_poll_percent;
     return state;
 }

@@ -6,6 +6,8 @@
  */
 #include "pending.h"
 
+#include "hash.h"
+
 typedef struct entry entry_t;
 typedef struct {
     entry_t *previous, *next;
@@ -41,10 +43,7 @@ struct wl_pending {
 
 static guint key_hash(gconstpointer pointer)
 {
-    const wl_key_t *key = pointer;
-    /* Ids and streams are small and dense: spread them, or neighbours collide. */
-    uint64_t mixed = ((uint64_t)key->stream << 32 | key->id) * UINT64_C(0x9E3779B97F4A7C15);
-    return (guint)(mixed >> 32) ^ key->space * 0x85EBCA6Bu;
+    return wl_hash_bytes(pointer, sizeof(wl_key_t)); /* three words, no padding */
 }
 
 static gboolean key_equal(gconstpointer a, gconstpointer b)

@@ -398,6 +398,12 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         see_http(pinfo, outline.http);
     }
     ours = is_ours(&outline, &segment);
+    if (segment.time_ns == WL_NO_TIME) {
+        if (ours) {
+            wl_health_note(matcher.health, pinfo->num, WL_HEALTH_GATED, 1);
+        }
+        return;
+    }
     multipath = wl_mptcp_expects(pinfo, outline.tcp, &segment, payload_start);
     if (!ours && !multipath && !pref_all_streams) {
         pass_by(pinfo, &segment);
@@ -428,7 +434,9 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
 static void tap_findings(packet_info *pinfo)
 {
     uint32_t count;
-    const wl_finding_t *found = wl_health_find(matcher.health, pinfo->num, &count);
+    const wl_finding_t *found = pinfo->fd->visited
+                                    ? wl_health_find(matcher.health, pinfo->num, &count)
+                                    : wl_health_fresh(matcher.health, pinfo->num, &count);
 
     for (uint32_t i = 0; i < count; i++) {
         tap_queue_packet(tap_health, pinfo, wmem_memdup(pinfo->pool, &found[i], sizeof found[i]));

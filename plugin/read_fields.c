@@ -84,6 +84,18 @@ uint32_t wl_item_uint(const field_info *finfo)
     return fvalue_get_uinteger(WL_FVALUE(finfo));
 }
 
+/* A pcapng can say any 64-bit number of any unit. Beyond half of what 64 bits of nanoseconds hold,
+ * the years 1823 to 2116, the difference of two times could overflow. */
+static int64_t time_of(const nstime_t *time)
+{
+    static const int64_t most_s = G_MAXINT64 / 2 / 1000000000;
+
+    if (time->secs >= most_s || time->secs <= -most_s) {
+        return WL_NO_TIME;
+    }
+    return (int64_t)time->secs * 1000000000 + time->nsecs;
+}
+
 bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
                      uint32_t *payload_start)
 {
@@ -99,7 +111,7 @@ bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_
         return false;
     }
     segment->frame = pinfo->num;
-    segment->time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
+    segment->time_ns = time_of(&pinfo->abs_ts);
     segment->length = wl_item_uint(length);
     segment->source_port = tvb_get_ntohs(tcp->ds_tvb, tcp->start);
     segment->destination_port = tvb_get_ntohs(tcp->ds_tvb, tcp->start + 2);

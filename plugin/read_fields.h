@@ -57,6 +57,7 @@ wl_item_t wl_read_item(const field_info *finfo);
 
 /* The frame's TCP segment, from its innermost "tcp" node, and where its payload starts in the
  * node's data source; all but its stream and header hash. False when the header was not captured.
+ * Its time is WL_NO_TIME when it lies centuries off.
  * segment->source_address points into pinfo. */
 bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
                      uint32_t *payload_start);

@@ -28,6 +28,7 @@ static void half_clear(wl_half_t *half)
             g_array_free(arrays[i], TRUE);
         }
     }
+    wl_sequence_clear(&half->sequence);
 }
 
 static void stream_free(gpointer pointer)
@@ -277,7 +278,9 @@ static bool seen_header(wl_sequence_t *sequence, const wl_segment_t *segment)
 
 static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
 {
-    if (sequence->gap_count == WL_GAPS_MAX) {
+    if (sequence->gaps == NULL) {
+        sequence->gaps = g_new(wl_gap_t, WL_GAPS_MAX);
+    } else if (sequence->gap_count == WL_GAPS_MAX) {
         memmove(sequence->gaps, sequence->gaps + 1, sizeof sequence->gaps[0] * (WL_GAPS_MAX - 1));
         sequence->gap_count--;
     }
@@ -340,6 +343,12 @@ static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to, u
     }
     sequence->filled = filled;
     return filled;
+}
+
+void wl_sequence_clear(wl_sequence_t *sequence)
+{
+    g_free(sequence->gaps);
+    *sequence = (wl_sequence_t){0};
 }
 
 wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment, uint32_t *found)

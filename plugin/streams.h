@@ -74,7 +74,7 @@ typedef enum {
 typedef struct {
     bool started;      /* next_seq is known */
     uint32_t next_seq; /* after the last byte seen or acknowledged */
-    wl_gap_t gaps[WL_GAPS_MAX];
+    wl_gap_t *gaps; /* WL_GAPS_MAX, from the first on; most directions have none */
     unsigned gap_count;
     /* Of the last segment that was WL_SEGMENT_FILLS: bytes that were in gaps, since when the oldest
      * of these had been skipped (WL_NO_TIME: acknowledged, or unknown). */
@@ -166,6 +166,8 @@ const wl_piece_t *wl_half_find_record(const wl_half_t *half, uint32_t frame, uns
 /* A message that began at sequence number seq is complete: what lies wholly before it can go. */
 void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame);
 
+/* Frees what the sequence holds; it can be used anew. */
+void wl_sequence_clear(wl_sequence_t *sequence);
 /* Takes a segment into the direction's sequence: what it is, if it has data. *found: bytes it brings
  * that were counted as missing. */
 wl_order_t wl_sequence_take(wl_sequence_t *sequence, const wl_segment_t *segment, uint32_t *found);

@@ -123,6 +123,7 @@ static void path_free(gpointer pointer)
         if (path->half[i].outstanding != NULL) {
             g_array_free(path->half[i].outstanding, TRUE);
         }
+        wl_sequence_clear(&path->half[i].sequence);
     }
     g_free(path);
 }

@@ -10,6 +10,7 @@
 #include "tables.h"
 
 #include "../plugin/compat.h"
+#include "../plugin/hash.h"
 #include <epan/prefs.h>
 #include <epan/stat_tap_ui.h>
 #include <math.h>
@@ -68,11 +69,12 @@ struct wl_table {
     stat_tap_table_ui ui; /* first: Wireshark hands it back to us */
     const wl_table_def_t *def;
     unsigned keys, parts;
-    GHashTable *rows;   /* key -> wl_row_t */
-    GPtrArray *by_slot; /* wl_row_t */
-    GPtrArray *slots;   /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
-    GStringChunk *text; /* of cells; lives as long as a window may show them */
-    GByteArray *asked;  /* a bit per exchange: its request was counted */
+    GHashTable *rows;      /* key -> wl_row_t */
+    GPtrArray *by_slot;    /* wl_row_t */
+    GPtrArray *slots;      /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
+    GStringChunk *text;    /* of cells; lives as long as a window may show them */
+    GHashTable *texts;     /* what is in it */
+    GByteArray *asked;     /* a bit per exchange: its request was counted */
     GPtrArray *remembered; /* wl_row_t, by the table's own numbers */
     wl_row_t *recent[RECENT_ROWS]; /* by where their texts lie; checked by what they say */
 };
@@ -263,9 +265,9 @@ static void row_place(wl_table_t *table, wl_row_t *row)
     row->slot = at;
 }
 
-static const char *cell_text(wl_table_t *table, const char *text)
+/* The text as it is shown: itself, or cut in the buffer. */
+static const char *shown_text(const char *text, char cut[MAX_TEXT + 4])
 {
-    char cut[MAX_TEXT + 4];
     const char *end;
 
     if (text == NULL) {
@@ -274,21 +276,33 @@ static const char *cell_text(wl_table_t *table, const char *text)
     if (strlen(text) > MAX_TEXT) {
         /* Not in the middle of a UTF-8 character: the GUI would show none of it. */
         end = g_utf8_find_prev_char(text, text + MAX_TEXT + 1);
-        g_snprintf(cut, sizeof cut, "%.*s...", (int)(end - text), text);
+        g_snprintf(cut, MAX_TEXT + 4, "%.*s...", (int)(end - text), text);
         text = cut;
     }
-    return g_string_chunk_insert_const(table->text, text);
+    return text;
+}
+
+/* A copy of a cell's text that stays. */
+static const char *keep_text(wl_table_t *table, const char *text)
+{
+    char *kept = g_hash_table_lookup(table->texts, text);
+
+    if (kept == NULL) {
+        kept = g_string_chunk_insert(table->text, text);
+        g_hash_table_add(table->texts, kept);
+    }
+    return kept;
 }
 
 static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
 {
     static const wl_row_key_t other = {.text = {"(other)"}, .rank = UINT32_MAX};
-    char joined[WL_MAX_KEYS * (MAX_TEXT + 8)] = "";
+    char joined[WL_MAX_KEYS * (MAX_TEXT + 8)] = "", cut[WL_MAX_KEYS][MAX_TEXT + 4];
     const char *text[WL_MAX_KEYS];
     wl_row_t *row;
 
     for (unsigned i = 0; i < table->keys; i++) {
-        text[i] = cell_text(table, key->text[i]);
+        text[i] = shown_text(key->text[i], cut[i]);
         g_strlcat(joined, text[i], sizeof joined);
         g_strlcat(joined, "\x1f", sizeof joined);
     }
@@ -302,7 +316,10 @@ static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
     row = g_new0(wl_row_t, 1);
     row->key = g_strdup(joined);
     row->rank = key->rank;
-    memcpy(row->text, text, table->keys * sizeof text[0]);
+    for (unsigned i = 0; i < table->keys; i++) {
+        /* Only now: the names of what is summed up in (other) have no bound. */
+        row->text[i] = keep_text(table, text[i]);
+    }
     row->summary = wl_summary_new();
     for (unsigned i = 0; i < table->parts; i++) {
         row->parts[i] = wl_summary_new();
@@ -450,7 +467,9 @@ void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double 
 
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value)
 {
-    row->extras[extra].value.string_value = cell_text(table, value);
+    char cut[MAX_TEXT + 4];
+
+    row->extras[extra].value.string_value = keep_text(table, shown_text(value, cut));
     write_extra(table, row, extra);
 }
 
@@ -586,10 +605,11 @@ void wl_table_register(const wl_table_def_t *def)
     wl_table_t *table = g_new0(wl_table_t, 1);
 
     table->def = def;
-    table->rows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, row_free);
+    table->rows = g_hash_table_new_full(wl_hash_text, g_str_equal, NULL, row_free);
     table->by_slot = g_ptr_array_new();
     table->slots = g_ptr_array_new();
     table->text = g_string_chunk_new(1024);
+    table->texts = g_hash_table_new(wl_hash_text, g_str_equal);
     table->asked = g_byte_array_new();
     table->remembered = g_ptr_array_new();
     table->ui = (stat_tap_table_ui){

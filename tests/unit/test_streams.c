@@ -119,6 +119,7 @@ static void test_order_and_gaps(void **state)
     s = segment(21, base + 450, 50);
     assert_int_equal(wl_sequence_take(&sequence, &s, &found), WL_SEGMENT_FILLS);
     assert_int_equal(found, 50);
+    wl_sequence_clear(&sequence);
 }
 
 static void test_captured_twice(void **state)
@@ -136,6 +137,7 @@ static void test_captured_twice(void **state)
     again.time_ns += 1000;
     again.header_hash++; /* another header: not the same segment */
     assert_int_equal(wl_sequence_take(&sequence, &again, &found), WL_SEGMENT_AGAIN);
+    wl_sequence_clear(&sequence);
 }
 
 static void test_gaps_are_bounded(void **state)
@@ -149,6 +151,7 @@ static void test_gaps_are_bounded(void **state)
         wl_sequence_take(&sequence, &s, &found);
         assert_true(sequence.gap_count <= WL_GAPS_MAX);
     }
+    wl_sequence_clear(&sequence);
 }
 
 /* A gap that stayed open: when the numbers have wrapped, what is sent again at its place is not it. */
@@ -172,6 +175,7 @@ static void test_gap_is_forgotten_before_the_wrap(void **state)
     wl_segment_t again = segment(20, 110, 100);
     assert_int_equal(wl_sequence_take(&sequence, &again, &found), WL_SEGMENT_AGAIN);
     assert_int_equal(found, 0);
+    wl_sequence_clear(&sequence);
 }
 
 /* A jump of nearly half the sequence space, then a short one: no more is found than was sent. */
@@ -188,6 +192,7 @@ static void test_far_jumps(void **state)
         assert_true(found <= 15000);
         wl_sequence_missed(&sequence, starts[i]);
     }
+    wl_sequence_clear(&sequence);
 }
 
 int main(void)
