@@ -172,7 +172,8 @@ static void advance_edge(wl_mptcp_t *mptcp, const wl_mp_connection_t *connection
 
     for (; range != NULL && range->from <= sent->edge && !(range->flags & CORRUPT);
          range = range->next) {
-        int64_t waited_ns = sent->edge_ns - range->time_ns;
+        /* WL_NO_TIME, below zero, while nobody knows when the bytes before it came. */
+        int64_t waited_ns = wl_span_ns(range->time_ns, sent->edge_ns);
 
         if (range->flags & BEYOND) {
             sent->waiting -= range->to - range->from;

@@ -142,7 +142,6 @@ static void add_to_whole(wl_table_t *table, wl_row_t *row, const wl_mp_connectio
         return; /* the row (other) */
     }
     if (first == NULL) {
-        first = row;
         wl_table_remember(table, number, row);
         state->leads = true;
         state->whole = g_new0(whole_t, 1);

@@ -211,6 +211,7 @@ static bool add_page(wl_summary_t *summary, unsigned bucket)
         histogram->max_pages += GROW_STEP;
         histogram->pages = g_renew(wl_page_t, histogram->pages, histogram->max_pages);
     }
+    /* g_renew() never gives NULL. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     memset(&histogram->pages[histogram->n_pages], 0, sizeof(wl_page_t));
     histogram->page_at[bucket / PAGE_BUCKETS] = (uint16_t)++histogram->n_pages;
     return true;

@@ -140,6 +140,15 @@ def test_cppcheck():
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.skipif(shutil.which("clang-tidy") is None, reason="needs clang-tidy")
+def test_clang_tidy():
+    """With the configuration in .clang-tidy; two files at a time."""
+    run = subprocess.run(["xargs", "-P", "2", "-n", "4", "clang-tidy", "--quiet", "-p", "build"],
+                         input="\n".join(tracked("plugin/*.c", "taps/*.c")), cwd=harness.TOP,
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+
+
 def test_only_compat_knows_of_versions():
     for name in tracked("plugin/*", "taps/*"):
         text = (harness.TOP / name).read_text()
