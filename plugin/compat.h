@@ -25,7 +25,15 @@ typedef bool wl_pref_bool_t;
 #define WL_FVALUE(finfo) ((finfo)->value)
 #define wl_tvb_get_uint8 tvb_get_uint8
 #define WL_PLUGIN_DESCRIPTION WS_PLUGIN_DESC_DISSECTOR
+/* What Wireshark calls for conversation filters. */
+typedef bool wl_filter_valid_t;
+#define WL_FILTER_ARGUMENTS packet_info *pinfo, void *data _U_
+#define wl_register_conversation_filter(proto, title, valid, build) \
+    register_conversation_filter(proto, title, valid, build, NULL)
 #else
+typedef gboolean wl_filter_valid_t;
+#define WL_FILTER_ARGUMENTS packet_info *pinfo
+#define wl_register_conversation_filter register_conversation_filter
 typedef gboolean wl_pref_bool_t;
 #define WL_FVALUE(finfo) (&((field_info *)(finfo))->value)
 #define wl_tvb_get_uint8 tvb_get_guint8
@@ -48,6 +56,13 @@ typedef void wl_stat_start_t;
         }                          \
         return;                    \
     } while (0)
+#endif
+
+/* 4.6 renamed it. The text begins with the source's name, and is the caller's: wmem_free(NULL). */
+#if WL_WIRESHARK(4, 5)
+#define wl_data_source_text get_data_source_description
+#else
+#define wl_data_source_text get_data_source_name
 #endif
 
 /* 4.6 fakes top-level items that nobody asked for; before, asking would only cost time. */

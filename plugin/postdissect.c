@@ -480,6 +480,11 @@ static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     return (int)tvb_captured_length(tvb);
 }
 
+const wl_store_t *wl_postdissect_store(void)
+{
+    return matcher.store;
+}
+
 struct pref_module *wl_postdissect_register(void)
 {
     module_t *module;

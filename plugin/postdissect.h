@@ -13,4 +13,7 @@ struct pref_module *wl_postdissect_register(void);
 /* Resolves the names of other dissectors' fields: call at hand-off. */
 void wl_postdissect_handoff(void);
 
+/* The exchanges of the open capture file; NULL outside of one. */
+const struct wl_store *wl_postdissect_store(void);
+
 #endif

@@ -142,7 +142,7 @@ static const wl_part_t *record_of(wl_layout_t *layout, packet_info *pinfo, const
 {
     if (layout->decrypted->len == 0) {
         for (GSList *item = pinfo->data_src; item != NULL; item = item->next) {
-            char *name = get_data_source_name(item->data);
+            char *name = wl_data_source_text(item->data);
             if (g_str_has_prefix(name, "Decrypted TLS")) {
                 g_ptr_array_add(layout->decrypted, get_data_source_tvb(item->data));
             }

@@ -9,6 +9,7 @@
 #include "compat.h"
 
 #include "../taps/tables.h"
+#include "conversation.h"
 #include "postdissect.h"
 #include "show.h"
 #include "show_mptcp.h"
@@ -28,6 +29,7 @@ static void register_protocols(void)
     wl_mptcp_register(module);
     wl_show_register(&wl_shown_mqtt);
     wl_show_register(&wl_shown_kafka);
+    wl_conversation_register();
 }
 
 /* The tables are registered here and not by a tap plugin: sharkd never calls those. */

@@ -6,7 +6,8 @@
         rows = desktop.copy_table(window)
 
 Wireshark, the window manager and the tools run as an ordinary user with a home of their own (root
-gets no personal plugins), so nothing of the user's settings is read or changed.
+gets no personal plugins), so nothing of the user's settings is read or changed. With a Debian suite
+Wireshark is that of packaging/chroot, on the same screen.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
@@ -19,6 +20,10 @@ import tempfile
 import time
 
 NOBODY = 65534
+CHROOT = pathlib.Path(__file__).resolve().parents[1] / "packaging/chroot"
+# Recommended packages are left out in the chroot: no window without the second, no text without the
+# third.
+CHROOT_PACKAGES = "wireshark qt6-qpa-plugins fonts-dejavu-core"
 PROGRAMS = ("wireshark", "Xvfb", "openbox", "xdotool", "xclip", "xprop", "import")
 # In a statistics dialog, from its lower right corner (Wireshark 4.0 to 4.6).
 COPY = (236, 24)
@@ -42,9 +47,19 @@ def parse_table(text):
     return [dict(zip(rows[0], row)) for row in rows[1:]]
 
 
+def parse_srt(text):
+    """The rows of a Service Response Time table, copied or as tshark prints it: index, calls, and
+    the four times in seconds by the name of the row. (Copy puts the name before the index.)"""
+    found = re.findall(r"^ *(?:(\d+) +)?(\S.*?) {2,}(?:(\d+) +)?(\d+)((?: +\d+\.\d+){4}) *$", text,
+                       re.M)
+    return {name: (int(before or after), int(calls), *map(float, times.split()))
+            for before, name, after, calls, times in found}
+
+
 class Desktop:
-    def __init__(self, plugin, size="1400x900", timeout=60):
+    def __init__(self, plugin, size="1400x900", timeout=60, suite=None):
         self.plugin, self.size, self.timeout = pathlib.Path(plugin), size, timeout
+        self.suite = suite
         self.processes = []
 
     def __enter__(self):
@@ -52,10 +67,7 @@ class Desktop:
         self.home = pathlib.Path(self.folder.name) / "home"
         (self.home / ".config").mkdir(parents=True)
         (self.home / "extcap").mkdir()  # without this directory each start runs every extcap
-        version = subprocess.run(["wireshark", "--version"], capture_output=True, text=True,
-                                 check=True, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
-        series = re.search(r"(\d+\.\d+)\.\d+", version.stdout).group(1)
-        plugins = self.home / ".local/lib/wireshark/plugins" / series / "epan"
+        plugins = self.home / ".local/lib/wireshark/plugins" / self.series() / "epan"
         plugins.mkdir(parents=True)
         shutil.copy(self.plugin, plugins)
         self.user = {}
@@ -97,8 +109,16 @@ class Desktop:
         self.wait("window manager", lambda: "window id" in self.run(
             "xprop", "-root", "_NET_SUPPORTING_WM_CHECK", check=False))
 
+    def series(self):
+        """The Wireshark series, as "4.0"."""
+        inside = [CHROOT, self.suite] if self.suite else []
+        version = subprocess.run([*inside, "tshark", "--version"], capture_output=True, text=True,
+                                 check=True)
+        return re.search(r"(\d+\.\d+)\.\d+", version.stdout).group(1)
+
     def start(self, *command):
-        with open(pathlib.Path(self.folder.name) / f"{command[0]}.log", "wb") as log:
+        name = pathlib.Path(command[0]).name
+        with open(pathlib.Path(self.folder.name) / f"{name}.log", "wb") as log:
             process = subprocess.Popen(command, env=self.env, cwd=self.home, **self.user,
                                        stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=subprocess.STDOUT)
@@ -111,7 +131,39 @@ class Desktop:
 
     def wireshark(self, *args):
         """Starts Wireshark. A capture file has to be readable by everyone: see capture()."""
-        return self.start("wireshark", *args)
+        if self.suite is None:
+            return self.start("wireshark", *args)
+        # Only root can enter the chroot; in there Wireshark becomes an ordinary user.
+        user, self.user = self.user, {}
+        process = self.start(CHROOT, "--bind", self.folder.name, "--with", CHROOT_PACKAGES,
+                             self.suite, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                             "--clear-groups", "wireshark", *args)
+        self.user = user
+        return process
+
+    def tshark(self, *args):
+        """What tshark of the same Debian prints, run as the same user with the same plugin."""
+        inside = []
+        if self.suite is not None:
+            inside = [CHROOT, "--bind", self.folder.name, self.suite]
+        drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        done = subprocess.run([*inside, *(drop if self.user else []), "tshark", *args],
+                              env=self.env, capture_output=True, text=True, timeout=self.timeout,
+                              check=True)
+        return done.stdout
+
+    def profiles(self):
+        """Gives the user our profiles, as the target install-user does."""
+        into = self.home / ".config/wireshark/profiles"
+        shutil.copytree(CHROOT.parent / "profiles", into)
+        for path in [into.parent, into, *into.rglob("*")] if self.user else []:
+            os.chown(path, NOBODY, NOBODY)
+
+    def close(self, process):
+        """Ends a Wireshark, so that the next window with such a title is another one's."""
+        process.kill()
+        process.wait()
+        self.processes.remove(process)
 
     def capture(self, path):
         """A copy of the file that Wireshark can open, whoever owns the original."""
@@ -168,10 +220,9 @@ class Desktop:
             time.sleep(0.3)
             self.press(window, APPLY)
 
-    def copy_table(self, window, rows=None):
-        """Presses Copy of a statistics dialog until it gives the same rows twice, and as many as
-        `rows` if that is given: the packets may still be being read. The cells of each row by
-        column title."""
+    def copy(self, window, parse, rows=None):
+        """Presses Copy of a statistics dialog until it gives the same text twice, that parse()
+        finds rows in, and as many as `rows` if that is given: the packets may still be being read."""
         last = None
 
         def copied():
@@ -179,10 +230,14 @@ class Desktop:
             self.press(window, COPY)
             time.sleep(0.2)
             before, last = last, self.run("xclip", "-o", "-selection", "clipboard", check=False)
-            table = parse_table(last)
+            table = parse(last)
             return table if table and last == before and rows in (None, len(table)) else None
 
         return self.wait("table in the clipboard", copied)
+
+    def copy_table(self, window, rows=None):
+        """The cells of each row of a simple table by column title."""
+        return self.copy(window, parse_table, rows)
 
     def keys(self, *names):
         """Presses keys one after the other, in the window that has the keyboard."""

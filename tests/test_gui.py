@@ -3,17 +3,21 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import pathlib
+import re
+import time
 
 import pytest
 
+import compare
 import gui
+import harness
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 PLUGIN = TOP / "build/wirelat.so"
 CAPTURE = TOP / "captures/sample.pcapng"
-COUNTS = ("Requests", "Answered", "Open")
-TIMES = ("Min (ms)", "Mean (ms)", "SD (ms)", "p50 (ms)", "p95 (ms)", "p99 (ms)", "Max (ms)")
-ROUNDED = 0.0005 + 1e-6  # tshark prints microseconds, the window nanoseconds
+
+SETTLE = 1.5  # seconds until the window has drawn what it was told
+HEADER = 12  # pixels from the window's top to the middle of the column headers
 
 pytestmark = [
     pytest.mark.skipif(bool(gui.missing_programs()),
@@ -28,66 +32,32 @@ def desktop():
         yield screen
 
 
-def tshark_table(desktop, capture, statistic):
-    """The rows that tshark prints, as dictionaries by column title."""
-    text = desktop.run("tshark", "-q", "-r", capture, "-z", statistic)
-    rows = [[cell.strip() for cell in line.split("|")[:-1]]
-            for line in text.splitlines() if "|" in line]
-    return [dict(zip(rows[0], row)) for row in rows[1:]]
+def table_of(desktop, capture, statistic):
+    """The rows that tshark prints."""
+    return compare.printed(desktop, capture, statistic)[1]
 
 
-def by_key(rows):
-    """Rows by the text columns, which come before the counts."""
-    return {tuple(text for title, text in list(row.items())[:list(row).index("Requests")]): row
-            for row in rows}
-
-
-def assert_same(shown, printed):
-    shown, printed = by_key(shown), by_key(printed)
-    assert set(shown) == set(printed)
-    for key, row in printed.items():
-        assert set(shown[key]) == set(row)
-        for title, text in row.items():
-            if title in TIMES:
-                close = pytest.approx(float(text), abs=ROUNDED)
-                assert float(shown[key][title]) == close, (key, title)
-            else:
-                assert shown[key][title] == text, (key, title)
-
-
-@pytest.mark.parametrize("statistic, title", [
-    ("kafka,latency", "Kafka Latency"),
-    ("kafka,clients", "Kafka Latency by Client"),
-    ("mqtt,latency", "MQTT Latency"),
-    ("mqtt,clients", "MQTT Latency by Client"),
-])
-def test_window_shows_what_tshark_prints(desktop, statistic, title):
-    capture = desktop.capture(CAPTURE)
-    printed = tshark_table(desktop, capture, statistic)
-    assert len(printed) > 3
-    assert all(column in printed[0] for column in COUNTS + TIMES)
-
-    desktop.wireshark("-r", capture, "-z", statistic)
-    window = desktop.window(f"{title} · ")
-    assert_same(desktop.copy_table(window, len(printed)), printed)
+@pytest.mark.parametrize("statistic", compare.statistics())
+def test_window_shows_what_tshark_prints(desktop, statistic):
+    compare.window(desktop, statistic)
 
 
 def test_changed_filter(desktop):
     """Every Apply reads the packets again: rows start from nothing, and none is counted twice."""
     capture = desktop.capture(CAPTURE)
     produce = "wirelat.kafka.api == 0"
-    every = tshark_table(desktop, capture, "kafka,latency")
-    some = tshark_table(desktop, capture, f"kafka,latency,{produce}")
+    every = table_of(desktop, capture, "kafka,latency")
+    some = table_of(desktop, capture, f"kafka,latency,{produce}")
     assert 0 < len(some) < len(every)
     assert all(row["API"].startswith("Produce") for row in some)
 
     desktop.wireshark("-r", capture, "-z", "kafka,latency")
     window = desktop.window("Kafka Latency · ")
-    assert_same(desktop.copy_table(window, len(every)), every)
+    compare.assert_same(desktop.copy_table(window, len(every)), every)
     desktop.set_filter(window, produce)
-    assert_same(desktop.copy_table(window, len(some)), some)
+    compare.assert_same(desktop.copy_table(window, len(some)), some)
     desktop.set_filter(window, "")
-    assert_same(desktop.copy_table(window, len(every)), every)
+    compare.assert_same(desktop.copy_table(window, len(every)), every)
 
 
 def test_window_writes_the_export(desktop):
@@ -115,3 +85,73 @@ def test_window_stays_where_an_export_cannot_be_written(desktop, path):
                            check=False)
 
     desktop.wait("table", table_opens)
+
+
+def test_columns_sort_as_numbers(desktop):
+    """A click on a header sorts: 8 before 40, which text would not."""
+    capture = desktop.capture(CAPTURE)
+    desktop.wireshark("-r", capture, "-z", "kafka,latency")
+    window = desktop.window("Kafka Latency · ")
+    desktop.resize(window, 1380, 500)
+    titles = list(desktop.copy_table(window)[0])
+    sorted_by = set()
+    for x in range(20, 1380, 40):
+        desktop.click(window, x, HEADER)
+        rows = desktop.copy_table(window)
+        for title in titles[1:]:
+            values = [float(row[title]) for row in rows]
+            texts = [row[title] for row in rows]
+            if values in (sorted(values), sorted(values, reverse=True)) and \
+                    texts not in (sorted(texts), sorted(texts, reverse=True)):
+                sorted_by.add(title)
+        if len(sorted_by) >= 3:
+            break
+    assert {"Requests", "Answered"} <= sorted_by
+
+
+def test_places_in_the_menu(desktop):
+    """Statistics has our tables one below the other, in the order of their names."""
+    capture = desktop.capture(CAPTURE)
+    desktop.wireshark("-r", capture)
+    main = desktop.window("sample.pcapng")
+    found = []
+    for below in range(9, 16):
+        desktop.keys("alt+s", *["Down"] * below, "Return")
+        window = desktop.window(" · sample.pcapng")
+        found.append(desktop.run("xdotool", "getwindowname", window).split(" · ")[1].strip())
+        desktop.run("xdotool", "windowclose", window)
+        desktop.run("xdotool", "windowactivate", "--sync", main)
+    assert {"Kafka Consumer Groups", "Kafka Latency", "Kafka Latency by Broker",
+            "Kafka Latency by Client", "Kafka Latency by Topic"} <= set(found)
+
+
+@pytest.mark.parametrize("frames, name, steps", [
+    ("wirelat.mqtt.qos == 2", "mqtt", 3), ("wirelat.kafka.api == 0", "kafka", 3)])
+def test_conversation_filter(desktop, frames, name, steps):
+    """The context menu of a packet: all frames of its exchange, and no others."""
+    capture = desktop.capture(CAPTURE)
+    desktop.wireshark("-r", capture, "-Y", frames)
+    main = desktop.window("sample.pcapng")
+    desktop.resize(main, 1380, 860)
+    time.sleep(SETTLE)
+    desktop.run("xdotool", "mousemove", "--window", main, "300", "200", "click", "1")
+    desktop.run("xdotool", "click", "3")
+    time.sleep(0.5)
+    # Past Mark, Ignore, ... to Conversation Filter; in there past Ethernet, IPv4, TCP.
+    desktop.keys(*["Down"] * 9, "Right", *["Down"] * steps, "Return")
+    text = desktop.wait("filter", lambda: copied_filter(desktop, frames))
+    (request,) = {int(number) for number in re.findall(r"in \{(\d+)\}", text)}
+    links = ("response_to", "ack_to", "leg_of", "retry_of", "duplicate_of")
+    expected = {event["frame"] for event in harness.events(CAPTURE)
+                if event["protocol"] == f"wirelat.{name}" and
+                (event["frame"] == request or
+                 request in [harness.number_of(event, link) for link in links])}
+    rows = harness.plain_fields(CAPTURE, ["frame.number"], "-Y", text)
+    assert {int(row[0]) for row in rows} == expected and len(expected) > 1
+
+
+def copied_filter(desktop, before):
+    """The text of the display filter, once it is not what it was."""
+    desktop.keys("ctrl+slash", "ctrl+a", "ctrl+c")
+    text = desktop.run("xclip", "-o", "-selection", "clipboard", check=False)
+    return text if text and text != before and "frame.number" in text else None

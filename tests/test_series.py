@@ -1,62 +1,114 @@
-"""The same source on Debian 13's Wireshark 4.4: it compiles without warnings, passes every test of
-numbers there, and prints the same tables as here.
+"""The same source on other Wireshark series, in Debians of their own (packaging/chroot): it compiles
+without warnings, passes every test of numbers there, prints the same tables as here, and opens in
+their GUI on the screen of this machine.
+
+sid moves: one that cannot be installed today is reported and no failure.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import functools
 import os
 import shutil
 import subprocess
 
 import pytest
 
+import compare
+import gui
 import harness
 
 CHROOT = harness.TOP / "packaging/chroot"
+SUITES = {"trixie": "4.4", "sid": "4.6"}
 BUILD = "cd /src && cmake -S . -B build -G Ninja -DWIRELAT_WERROR=ON && cmake --build build"
-RUN = """cd /src && . packaging/common.sh && run_tshark build/wirelat.so -n -q -r - \
-    -o tcp.reassemble_out_of_order:TRUE -z mqtt,latency -z kafka,latency -z kafka,clients \
-    -z mqtt,clients < captures/{capture}"""
-NUMBERS = "test_truth.py test_readings.py test_tables.py test_recorded.py test_readme.py"
+# Those that take longest are left to tests/series, which runs everything.
+NUMBERS = """test_truth.py test_readings.py test_tables.py test_recorded.py test_readme.py
+    test_invented.py test_profiles.py"""
+TABLES = {"mqtt,latency": "MQTT Latency", "mqtt,clients": "MQTT Latency by Client",
+          "kafka,latency": "Kafka Latency", "kafka,clients": "Kafka Latency by Client"}
+
+both = pytest.mark.parametrize("suite", SUITES)
 
 
-@pytest.fixture(scope="module")
-def trixie():
-    """Runs a shell command in the chroot; the plugin is built there."""
+@functools.cache
+def missing(suite):
+    """Why there is no Debian of this suite, or None: then the plugin is built in it."""
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
-        pytest.skip("a chroot needs root and debootstrap")
+        return "a chroot needs root and debootstrap"
     try:
-        made = subprocess.run([CHROOT, "trixie", "true"], capture_output=True, text=True,
-                              timeout=900)
+        made = subprocess.run([CHROOT, suite, "true"], capture_output=True, text=True, timeout=900)
     except subprocess.TimeoutExpired:
-        pytest.skip("the chroot could not be made in time")
-    if made.returncode != 0:
-        pytest.skip("chroots cannot be made here: " + made.stderr[-300:])
-
-    def shell(command):
-        return subprocess.run([CHROOT, "trixie", "sh", "-c", command], capture_output=True,
-                              text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
-
-    built = shell(BUILD)
-    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    return shell
+        return f"{suite} could not be installed in time"
+    return None if made.returncode == 0 else f"{suite} cannot be installed: {made.stderr[-300:]}"
 
 
-def test_the_series_is_another_one(trixie):
-    assert "4.4." in trixie("tshark --version").stdout
+def start(suite, command):
+    return subprocess.Popen([CHROOT, suite, "sh", "-c", command], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
+                            env={**os.environ, "LC_ALL": "C.UTF-8"})
 
 
-def test_every_test_of_numbers(trixie):
-    run = trixie(f"cd /src/tests && /usr/bin/python3 -B -m pytest -q -p no:cacheprovider {NUMBERS}")
-    assert run.returncode == 0, run.stdout[-5000:]
-    assert " passed" in run.stdout.splitlines()[-1]
+@functools.cache
+def built(suite):
+    process = start(suite, BUILD)
+    output = "".join(process.communicate())
+    return process.returncode, output
 
 
-@pytest.mark.parametrize("capture", ["sample", "mqtt_ids", "kafka_ids"])
-def test_same_tables(trixie, capture):
-    run = trixie(RUN.format(capture=f"{capture}.pcapng"))
-    assert run.returncode == 0, run.stderr
-    here = harness.tshark(harness.CAPTURES / f"{capture}.pcapng", "-q", *harness.REASSEMBLE, "-z",
-                          "mqtt,latency", "-z", "kafka,latency", "-z", "kafka,clients", "-z",
-                          "mqtt,clients").out
-    assert harness.tables(run.stdout) == harness.tables(here)
-    assert sum(len(rows) for rows in harness.tables(here).values()) > 5
+def shell(suite, command):
+    """Runs a shell command where the plugin is built; skips where there is no such place."""
+    if missing(suite):
+        pytest.skip(missing(suite))
+    assert built(suite)[0] == 0, built(suite)[1][-3000:]
+    process = start(suite, command)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@functools.cache
+def numbers(suite):
+    return start(suite, f"cd /src/tests && exec /usr/bin/python3 -B -m pytest -q -p no:cacheprovider "
+                        f"{' '.join(NUMBERS.split())}")
+
+
+@both
+def test_builds_without_warnings(suite):
+    assert f"{SUITES[suite]}." in shell(suite, "tshark --version").stdout
+    assert "warning" not in built(suite)[1]
+
+
+@both
+def test_every_test_of_numbers(suite):
+    shell(suite, "true")
+    for other in SUITES:  # both at once: each waits for its tshark most of the time
+        if not missing(other) and built(other)[0] == 0:
+            numbers(other)
+    out, err = numbers(suite).communicate()
+    assert numbers(suite).returncode == 0, out[-5000:] + err[-1000:]
+    assert " passed" in out.splitlines()[-1]
+
+
+@both
+def test_same_tables(suite):
+    wanted = [part for name in TABLES for part in ("-z", name)]
+    for capture in ("sample", "mqtt_ids", "kafka_ids"):
+        run = shell(suite, "cd /src && . packaging/common.sh && run_tshark build/wirelat.so -n -q "
+                           f"-r - {' '.join((*harness.REASSEMBLE, *wanted))} "
+                           f"< captures/{capture}.pcapng")
+        assert run.returncode == 0, run.stderr
+        here = harness.tshark(harness.CAPTURES / f"{capture}.pcapng", "-q", *harness.REASSEMBLE,
+                              *wanted).out
+        assert harness.tables(run.stdout) == harness.tables(here)
+        assert sum(len(rows) for rows in harness.tables(here).values()) > 5
+
+
+@both
+@pytest.mark.skipif(bool(gui.missing_programs()),
+                    reason="needs " + ", ".join(gui.missing_programs()))
+def test_windows(suite, tmp_path):
+    """Every table opens in that series' Wireshark, and its Copy gives the rows that tshark has."""
+    shell(suite, "true")
+    with open(tmp_path / "wirelat.so", "wb") as plugin:
+        subprocess.run([CHROOT, suite, "cat", "/src/build/wirelat.so"], check=True, stdout=plugin)
+    with gui.Desktop(tmp_path / "wirelat.so", suite=suite, timeout=120) as desktop:
+        for statistic in compare.statistics():
+            compare.window(desktop, statistic)
