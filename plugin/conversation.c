@@ -17,6 +17,7 @@
 
 #include "postdissect.h"
 #include "show.h"
+#include "show_mptcp.h"
 
 /* A frame can end thousands of exchanges; a filter with so many numbers would not fit its line. */
 #define MAX_FRAMES 50
@@ -96,8 +97,24 @@ static char *mqtt_filter(WL_FILTER_ARGUMENTS)
     return build(pinfo, &wl_shown_mqtt, WL_PROTO_MQTT, links);
 }
 
+static wl_filter_valid_t mptcp_valid(WL_FILTER_ARGUMENTS)
+{
+    uint32_t number;
+
+    return wl_mptcp_connection_of(pinfo->num, &number);
+}
+
+static char *mptcp_filter(WL_FILTER_ARGUMENTS)
+{
+    uint32_t number = 0;
+
+    wl_mptcp_connection_of(pinfo->num, &number);
+    return g_strdup_printf("wirelat.mptcp.stream == %u", number);
+}
+
 void wl_conversation_register(void)
 {
     wl_register_conversation_filter("wirelat", "Kafka exchange", kafka_valid, kafka_filter);
     wl_register_conversation_filter("wirelat", "MQTT exchange", mqtt_valid, mqtt_filter);
+    wl_register_conversation_filter("wirelat", "MPTCP connection", mptcp_valid, mptcp_filter);
 }

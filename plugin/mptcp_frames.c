@@ -148,6 +148,24 @@ void wl_mptcp_first_pass(packet_info *pinfo, const proto_node *tcp, const wl_seg
     }
 }
 
+bool wl_mptcp_connection_of(uint32_t frame, uint32_t *number)
+{
+    const wl_mp_item_t *items;
+    const wl_mp_subflow_t *subflow;
+    uint32_t side;
+    unsigned count;
+
+    if (mptcp == NULL || !wl_mp_log_find(wl_mptcp_log(mptcp), frame, &side, &items, &count)) {
+        return false;
+    }
+    subflow = wl_mptcp_subflow(mptcp, side >> 2);
+    if (subflow->connection == NULL) {
+        return false;
+    }
+    *number = subflow->connection->number;
+    return true;
+}
+
 const char *wl_mptcp_path(const wl_mp_subflow_t *subflow)
 {
     if (subflow->attachment == NULL) {

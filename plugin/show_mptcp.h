@@ -49,6 +49,9 @@ uint64_t wl_mptcp_forgotten(void);
 /* Every pass: fields where the tree wants them, expert infos, the tap record. */
 void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths);
 
+/* The number of the connection a frame belongs to; false if it has none, or no file is open. */
+bool wl_mptcp_connection_of(uint32_t frame, uint32_t *number);
+
 /* The path of a subflow as text; valid until the file is closed. */
 const char *wl_mptcp_path(const wl_mp_subflow_t *subflow);
 

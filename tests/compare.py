@@ -13,7 +13,8 @@ import harness
 
 OURS = ("mqtt,", "kafka,", "mqttsn,", "mptcp,", "wirelat,")
 # What they have rows of; the others are looked at in the sample.
-CAPTURES = {"wirelat,health": "mqtt_loss.pcapng"}
+CAPTURES = {"wirelat,health": "mqtt_loss.pcapng", **dict.fromkeys(
+    ("mptcp,connections", "mptcp,subflows", "mptcp,paths", "mptcp,events"), "mptcp_cut-server.pcap")}
 
 
 @functools.cache

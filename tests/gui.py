@@ -37,14 +37,21 @@ def missing_programs():
 
 def parse_table(text):
     """The rows of a copied table as dictionaries by column title. Copy gives a title, the headers,
-    and the rows between two rulers; two blanks or more part the cells."""
+    and the rows between two rulers; two blanks or more part the cells. A cell without text is told
+    by the blanks below its header."""
     lines = text.splitlines()
     rulers = [number for number, line in enumerate(lines) if re.fullmatch("-+", line)]
     if len(rulers) != 2:
         return []
-    rows = [re.split(" {2,}", line.strip())
-            for line in [lines[rulers[0] - 1], *lines[rulers[0] + 1:rulers[1]]]]
-    return [dict(zip(rows[0], row)) for row in rows[1:]]
+    header = list(re.finditer(r"\S+(?: \S+)*", lines[rulers[0] - 1]))
+    rows = []
+    for line in lines[rulers[0] + 1:rulers[1]]:
+        cells = re.split(" {2,}", line.strip())
+        for column, title in enumerate(header):
+            if len(cells) < len(header) and not line[slice(*title.span())].strip():
+                cells.insert(column, "")
+        rows.append(dict(zip([title.group() for title in header], cells)))
+    return rows
 
 
 def parse_srt(text):

@@ -17,7 +17,8 @@ PROFILES = harness.TOP / "packaging/profiles"
 SAMPLE = harness.CAPTURES / "sample.pcapng"
 # A capture for each, and the condition of its rule Slow.
 PROFILE = {"Wirelat MQTT": (SAMPLE, "wirelat.mqtt.time > 0.5 || wirelat.mqtt.ack_time > 0.5"),
-           "Wirelat Kafka": (SAMPLE, "wirelat.kafka.time > 0.1 && !(wirelat.kafka.long_poll == 1)")}
+           "Wirelat Kafka": (SAMPLE, "wirelat.kafka.time > 0.1 && !(wirelat.kafka.long_poll == 1)"),
+           "Wirelat MPTCP": (harness.CAPTURES / "mptcp_cut-server.pcap", None)}
 every_profile = pytest.mark.parametrize("profile", PROFILE)
 
 
@@ -55,7 +56,7 @@ def test_columns_show_the_fields(profile):
     lines = {line.split()[0]: line for line in tshark(profile).out.splitlines()}
     fields = harness.plain_fields(PROFILE[profile][0], ["frame.number", f"{protocol}.{first}"],
                                   *harness.REASSEMBLE, "-Y", f"{protocol}.{first}")
-    assert len(fields) > 20
+    assert len(fields) > 20, "nothing to look at"
     for frame, value in fields:
         assert value in lines[frame]
 
@@ -89,6 +90,8 @@ def test_colours(profile):
     if PROFILE[profile][1]:
         assert [name for name, condition in rules if condition == PROFILE[profile][1]] == ["Slow"]
         assert "Slow" in rule.values() and "Unanswered" in rule.values()
+    else:
+        assert {"Duplicate: reinjection", "Event", "MPTCP"} <= set(rule.values())
 
 
 @every_profile
@@ -108,7 +111,7 @@ def test_filters_and_fields(profile):
     text = tshark(profile, "-q", "-z", "io,stat,0," + ",".join(statistics)).out
     values = [line for line in text.splitlines() if "<>" in line][-1].split("|")[2:-1]
     assert len(values) == len(drawn)
-    if profile != "Wirelat MPTCP":
+    if PROFILE[profile][1]:
         assert sum(float(value) > 0 for value in values) >= len(values) - 1
 
 
