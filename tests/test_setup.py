@@ -19,7 +19,7 @@ def tracked(*patterns):
         pytest.skip("needs the repository")
     text = subprocess.run(["git", "ls-files", "--", *patterns], cwd=harness.TOP, check=True,
                           capture_output=True, text=True).stdout
-    return text.split()
+    return text.splitlines()
 
 
 def test_plugin_is_listed():
