@@ -49,7 +49,7 @@ local function percentile(ordered, percent)
 end
 
 local function text_of(figures)
-    local lines = { string.format("%-8s%10s%12s%12s%12s%12s%12s", "", "Answered", "Mean (ms)",
+    local lines = { string.format("%-6s%9s%10s%10s%10s%10s%10s", "", "Answered", "Mean (ms)",
         "p50 (ms)", "p95 (ms)", "p99 (ms)", "Max (ms)") }
     for _, protocol in ipairs(protocols) do
         local times, sum = figures[protocol.name], 0
@@ -58,7 +58,7 @@ local function text_of(figures)
             for _, time in ipairs(times) do
                 sum = sum + time
             end
-            table.insert(lines, string.format("%-8s%10d%12.3f%12.3f%12.3f%12.3f%12.3f", protocol.name,
+            table.insert(lines, string.format("%-6s%9d%10.3f%10.3f%10.3f%10.3f%10.3f", protocol.name,
                 #times, sum / #times * 1e3, percentile(times, 50) * 1e3, percentile(times, 95) * 1e3,
                 percentile(times, 99) * 1e3, times[#times] * 1e3))
         end

@@ -145,17 +145,11 @@ static const wl_mp_entry_t *entry_at(const wl_mp_log_t *log, uint32_t index)
     return block_at(&log->entries, index);
 }
 
-/* The frame's entry, or UINT32_MAX. */
-static uint32_t find_entry(const wl_mp_log_t *log, uint32_t frame)
+/* The first entry of this frame or a later one. */
+static uint32_t entry_from(const wl_mp_log_t *log, uint32_t frame)
 {
     uint32_t low = 0, high = log->entries.count;
 
-    if (high == 0 || entry_at(log, high - 1)->frame < frame) {
-        return UINT32_MAX;
-    }
-    if (entry_at(log, high - 1)->frame == frame) {
-        return high - 1; /* the first pass */
-    }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (entry_at(log, middle)->frame < frame) {
@@ -164,7 +158,29 @@ static uint32_t find_entry(const wl_mp_log_t *log, uint32_t frame)
             high = middle;
         }
     }
-    return entry_at(log, low)->frame == frame ? low : UINT32_MAX;
+    return low;
+}
+
+/* The frame's entry, or UINT32_MAX. */
+static uint32_t find_entry(const wl_mp_log_t *log, uint32_t frame)
+{
+    uint32_t count = log->entries.count, index;
+
+    if (count == 0 || entry_at(log, count - 1)->frame < frame) {
+        return UINT32_MAX;
+    }
+    if (entry_at(log, count - 1)->frame == frame) {
+        return count - 1; /* the first pass */
+    }
+    index = entry_from(log, frame);
+    return entry_at(log, index)->frame == frame ? index : UINT32_MAX;
+}
+
+uint32_t wl_mp_log_next(const wl_mp_log_t *log, uint32_t frame)
+{
+    uint32_t index = entry_from(log, frame + 1);
+
+    return index < log->entries.count ? entry_at(log, index)->frame : 0;
 }
 
 bool wl_mp_log_side(const wl_mp_log_t *log, uint32_t frame, uint32_t *side)

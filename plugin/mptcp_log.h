@@ -124,6 +124,9 @@ void wl_mp_log_add_later(wl_mp_log_t *log, uint32_t frame, uint32_t side, wl_mp_
 bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, uint32_t *side,
                     const wl_mp_item_t **items, unsigned *count);
 
+/* The first frame behind this one that has an entry, or 0. */
+uint32_t wl_mp_log_next(const wl_mp_log_t *log, uint32_t frame);
+
 /* A frame's side alone. */
 bool wl_mp_log_side(const wl_mp_log_t *log, uint32_t frame, uint32_t *side);
 

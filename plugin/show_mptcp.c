@@ -38,7 +38,7 @@ typedef struct {
     const char *blurb;
 } field_t;
 
-static const value_string kind_names[] = {{WL_MP_TCP_COPY, "TCP retransmission"},
+const value_string wl_mptcp_duplicates[] = {{WL_MP_TCP_COPY, "TCP retransmission"},
                                           {WL_MP_REINJECTED, "Reinjection"},
                                           {WL_MP_RESENT, "MPTCP retransmission"},
                                           {0, NULL}};
@@ -181,7 +181,7 @@ static const field_t fields[] = {
      "Longest head-of-line delay of the segments released"},
     {"unique_bytes", "Bytes not sent before", UINT, ON(DATA), get_value,
      "Bytes of the connection that no segment before has carried"},
-    {"duplicate", "Repeated data", FT_UINT8, BASE_DEC, VALS(kind_names), ON(DUPLICATE), get_kind,
+    {"duplicate", "Repeated data", FT_UINT8, BASE_DEC, VALS(wl_mptcp_duplicates), ON(DUPLICATE), get_kind,
      "How bytes that were sent before come again"},
     {"original", "Sent first in frame", FRAME(FT_FRAMENUM_RETRANS_PREV), ON(DUPLICATE), get_frame,
      "Frame that carried those bytes first"},

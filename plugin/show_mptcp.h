@@ -70,5 +70,6 @@ wl_captured_t wl_mptcp_captured(const wl_mp_connection_t *connection);
 void wl_mptcp_describe(const wl_mp_subflow_t *subflow, unsigned direction,
                        const wl_mp_item_t *event, GString *line);
 extern const value_string wl_mptcp_events[];
+extern const value_string wl_mptcp_duplicates[]; /* WL_MP_KIND of an item's flags */
 
 #endif

@@ -1,5 +1,6 @@
 /* export.c
- * -z wirelat,exchanges,FILE[,filter]: one line per exchange, in the order of their requests.
+ * -z wirelat,exchanges,FILE[,filter]: one line per exchange, or data segment of MPTCP, in the order
+ * of their requests.
  *
  *   tap record -> mark of its exchange;  end of the capture -> a line for each mark
  *
@@ -26,7 +27,8 @@
 #define NAME "wirelat,exchanges"
 #define STANDARD_OUTPUT "-"
 
-static const char *const taps[] = {"wirelat.mqtt", "wirelat.kafka"};
+enum { TAP_MQTT, TAP_KAFKA, TAP_MPTCP, TAPS };
+static const char *const taps[TAPS] = {"wirelat.mqtt", "wirelat.kafka", "wirelat.mptcp"};
 
 typedef struct {
     char *path;
@@ -36,6 +38,7 @@ typedef struct {
     bool dirty;              /* marked since the last time it was written */
     GByteArray *marks;       /* a bit per exchange */
     const wl_store_t *store; /* that of the marks, or NULL */
+    wl_data_lines_t *data;
     /* Wireshark tells listeners apart by this address: each tap needs one of its own. */
     struct wl_listener {
         void *export;
@@ -111,14 +114,12 @@ static void write_json(wl_out_t *out, const wl_column_t *columns, unsigned count
     wl_out_bytes(out, "}\n", 2);
 }
 
-static void write_line(wl_export_t *export, wl_exchange_id_t id)
+static void write_line(wl_export_t *export, wl_line_t *line)
 {
     unsigned count;
     const wl_column_t *columns = wl_export_columns(&count);
-    wl_line_t line;
 
-    wl_export_line(export->store, id, &line);
-    (export->json ? write_json : write_csv)(export->out, columns, count, &line);
+    (export->json ? write_json : write_csv)(export->out, columns, count, line);
 }
 
 /* Marks. */
@@ -138,21 +139,52 @@ static void mark(wl_export_t *export, wl_exchange_id_t id)
 static void unmark_all(wl_export_t *export)
 {
     g_byte_array_set_size(export->marks, 0);
+    wl_data_lines_clear(export->data);
     export->store = NULL;
+}
+
+/* What is left of the data segments, by their frames. */
+typedef struct {
+    const wl_data_line_t *next, *end;
+} data_t;
+
+static void write_data_before(wl_export_t *export, data_t *data, uint32_t frame)
+{
+    for (; data->next < data->end && data->next->frame < frame; data->next++) {
+        wl_line_t line = {.data = data->next};
+
+        write_line(export, &line);
+    }
+}
+
+static void write_exchange(wl_export_t *export, data_t *data, wl_exchange_id_t id)
+{
+    const wl_exchange_t *ex = wl_store_get(export->store, id);
+    wl_line_t line;
+
+    write_data_before(export, data, ex->request_frame != 0 ? ex->request_frame : ex->answer_frame);
+    wl_export_line(export->store, id, &line);
+    write_line(export, &line);
 }
 
 static void write_marked(wl_export_t *export)
 {
+    unsigned count;
+    data_t data;
+
     if (!export->headed) {
         write_header(export);
     }
+    data.next = wl_data_lines_finish(export->data, &count);
+    data.end = data.next + count;
     for (guint byte = 0; byte < export->marks->len; byte++) {
         for (unsigned bit = 0; bit < 8 && export->marks->data[byte] >> bit != 0; bit++) {
             if (export->marks->data[byte] >> bit & 1) {
-                write_line(export, byte * 8 + bit);
+                write_exchange(export, &data, byte * 8 + bit);
             }
         }
     }
+    write_data_before(export, &data, UINT32_MAX);
     export->dirty = false;
 }
 
@@ -166,6 +198,18 @@ static tap_packet_status take(void *data, packet_info *pinfo _U_, epan_dissect_t
 
     export->store = record->store;
     mark(export, record->id);
+    return TAP_PACKET_REDRAW;
+}
+
+static tap_packet_status take_data(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_,
+                                   const void *tapped, tap_flags_t flags _U_)
+{
+    wl_export_t *export = ((struct wl_listener *)data)->export;
+
+    if (!wl_data_lines_take(export->data, tapped)) {
+        return TAP_PACKET_DONT_REDRAW;
+    }
+    export->dirty = true;
     return TAP_PACKET_REDRAW;
 }
 
@@ -263,6 +307,7 @@ static void export_free(wl_export_t *export)
     }
     wl_out_free(export->out);
     g_byte_array_free(export->marks, TRUE);
+    wl_data_lines_free(export->data);
     g_free(export->path);
     g_free(export);
 }
@@ -274,7 +319,7 @@ static GString *listen_to(wl_export_t *export, const char *filter)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(taps) && error == NULL; i++) {
         error = register_tap_listener(taps[i], &export->listeners[i], filter, TL_REQUIRES_NOTHING,
-                                      reset, take, draw, NULL);
+                                      reset, i == TAP_MPTCP ? take_data : take, draw, NULL);
         export->listeners[i].export = error == NULL ? export : NULL;
     }
     return error;
@@ -298,6 +343,7 @@ static bool begin(const char *argument)
     export->path = filter != NULL ? g_strndup(path, (gsize)(filter - path)) : g_strdup(path);
     export->json = is_json(export->path);
     export->marks = g_byte_array_new();
+    export->data = wl_data_lines_new();
     error = listen_to(export, filter != NULL ? filter + 1 : NULL);
     if (error != NULL) {
         export_free(export);

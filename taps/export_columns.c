@@ -24,6 +24,7 @@ void wl_export_line(const wl_store_t *store, wl_exchange_id_t id, wl_line_t *lin
     }
     line->record = (wl_record_t){WL_EVENT_REQUEST, id, ex, store};
     line->happened = (uint8_t)happened;
+    line->data = NULL;
 }
 
 static const char *code_name(const wl_field_t *field, int64_t code)
@@ -33,12 +34,40 @@ static const char *code_name(const wl_field_t *field, int64_t code)
                : try_val_to_str((uint32_t)code, field->strings);
 }
 
+static wl_cell_type_t type_of(enum ftenum type)
+{
+    return type == FT_STRING    ? WL_CELL_TEXT
+           : type == FT_BOOLEAN ? WL_CELL_BOOLEAN
+                                : WL_CELL_INTEGER;
+}
+
+static wl_cell_type_t name_cell(const char *name, wl_value_t *value)
+{
+    value->text = name;
+    return name != NULL ? WL_CELL_TEXT : WL_CELL_NONE;
+}
+
+static wl_cell_type_t data_cell(const wl_column_t *column, const wl_data_line_t *line,
+                                wl_value_t *value)
+{
+    if (column->data == NULL || !column->data->get(line, value)) {
+        return WL_CELL_NONE;
+    }
+    return column->is_name
+               ? name_cell(try_val_to_str((uint32_t)value->integer, column->data->strings), value)
+               : type_of(column->data->type);
+}
+
 wl_cell_type_t wl_export_cell(const wl_column_t *column, wl_line_t *line, wl_value_t *value)
 {
-    const wl_field_t *field = column->field[line->record.ex->proto];
-    unsigned events = field != NULL ? field->events & line->happened : 0;
-    unsigned rank = 0;
+    const wl_field_t *field;
+    unsigned events, rank = 0;
 
+    if (line->data != NULL) {
+        return data_cell(column, line->data, value);
+    }
+    field = column->field[line->record.ex->proto];
+    events = field != NULL ? field->events & line->happened : 0;
     if (events == 0) {
         return WL_CELL_NONE;
     }
@@ -49,15 +78,8 @@ wl_cell_type_t wl_export_cell(const wl_column_t *column, wl_line_t *line, wl_val
     if (!field->get(&line->record, value)) {
         return WL_CELL_NONE;
     }
-    if (column->is_name) {
-        const char *name = code_name(field, value->integer);
-
-        value->text = name;
-        return value->text != NULL ? WL_CELL_TEXT : WL_CELL_NONE;
-    }
-    return field->type == FT_STRING    ? WL_CELL_TEXT
-           : field->type == FT_BOOLEAN ? WL_CELL_BOOLEAN
-                                       : WL_CELL_INTEGER;
+    return column->is_name ? name_cell(code_name(field, value->integer), value)
+                           : type_of(field->type);
 }
 
 /* What no field says, since it is of the whole exchange. */
@@ -202,21 +224,28 @@ static wl_column_t *column_named(const char *name, bool is_name)
     return NULL;
 }
 
-static void add_column(const wl_field_t *field, unsigned protocols, bool is_name)
+/* The column of a field, made unless it is there. */
+static wl_column_t *add_column(const char *field, enum ftenum type, bool is_name)
 {
-    bool is_time = field->type == FT_RELATIVE_TIME || field->type == FT_ABSOLUTE_TIME;
-    char *name = g_strconcat(field->name, is_name ? "_name" : is_time ? "_ns" : NULL, NULL);
-    wl_column_t *column = column_named(name, is_name),
-                new_column = {.name = name, .is_name = is_name};
+    bool is_time = type == FT_RELATIVE_TIME || type == FT_ABSOLUTE_TIME;
+    char *name = g_strconcat(field, is_name ? "_name" : is_time ? "_ns" : NULL, NULL);
+    wl_column_t *column = column_named(name, is_name);
+    wl_column_t new_column = {.name = name, .is_name = is_name};
 
-    if (column == NULL) {
-        new_column.key = g_strdup_printf(",\"%s\":", name);
-        new_column.key_length = strlen(new_column.key);
-        g_array_append_val(columns, new_column);
-        column = &g_array_index(columns, wl_column_t, columns->len - 1);
-    } else {
+    if (column != NULL) {
         g_free(name);
+        return column;
     }
+    new_column.key = g_strdup_printf(",\"%s\":", name);
+    new_column.key_length = strlen(new_column.key);
+    g_array_append_val(columns, new_column);
+    return &g_array_index(columns, wl_column_t, columns->len - 1);
+}
+
+static void add_field(const wl_field_t *field, unsigned protocols, bool is_name)
+{
+    wl_column_t *column = add_column(field->name, field->type, is_name);
+
     for (unsigned i = 0; i < WL_PROTO_COUNT; i++) {
         /* A column of the export's own stays: a field sits on some frames only. */
         if ((protocols & 1u << i) && column->field[i] == NULL) {
@@ -230,10 +259,23 @@ static void add_fields(const wl_field_t *fields, unsigned count, unsigned protoc
     for (unsigned i = 0; i < count; i++) {
         /* Links to frames are the export's own columns. */
         if (fields[i].type != FT_FRAMENUM) {
-            add_column(&fields[i], protocols, false);
+            add_field(&fields[i], protocols, false);
             if (fields[i].strings != NULL) {
-                add_column(&fields[i], protocols, true);
+                add_field(&fields[i], protocols, true);
             }
+        }
+    }
+}
+
+static void add_data_columns(void)
+{
+    unsigned count;
+    const wl_data_column_t *data = wl_export_data_columns(&count);
+
+    for (unsigned i = 0; i < count; i++) {
+        add_column(data[i].name, data[i].type, false)->data = &data[i];
+        if (data[i].strings != NULL) {
+            add_column(data[i].name, data[i].type, true)->data = &data[i];
         }
     }
 }
@@ -252,6 +294,7 @@ const wl_column_t *wl_export_columns(unsigned *count)
         for (unsigned i = 0; i < WL_PROTO_COUNT; i++) {
             add_fields(shown[i]->fields, shown[i]->field_count, 1u << i);
         }
+        add_data_columns();
     }
     *count = columns->len;
     return &g_array_index(columns, wl_column_t, 0);

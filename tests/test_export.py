@@ -229,6 +229,75 @@ def test_json_and_csv_say_the_same():
     assert all(set(json.loads(line)) <= set(header.split(",")) for line in text.splitlines())
 
 
+# Data segments of MPTCP.
+
+def parts(cell):
+    return [cell] if "," not in cell else cell.split(",")
+
+
+def segments_by_fields(capture):
+    """Each frame with data: column -> the values it may have, from the fields of all frames."""
+    names = ("frame.number", "frame.time_epoch", "tcp.stream", "stream", "subflow", "path",
+             "unique_bytes", "duplicate", "original", "duplicate_delay", "duplicate_bytes",
+             "hol_delay", "reorder_bytes", "dack_of", "dack_rtt")
+    rows = [dict(zip(names, row)) for row in harness.plain_fields(
+        capture, [name if "." in name else f"wirelat.mptcp.{name}" for name in names], "-2")]
+    lines = {}
+    for row in rows:
+        if row["unique_bytes"]:
+            time = harness.nanoseconds(row["frame.time_epoch"])
+            lines[int(row["frame.number"])] = line = {
+                "request_first_ns": time, "request_last_ns": time,
+                "stream": int(row["tcp.stream"]), "connection": int(row["stream"]),
+                "subflow": int(row["subflow"]), "path": row["path"],
+                "unique_bytes": int(row["unique_bytes"])}
+            if row["duplicate"]:
+                line["duplicate"] = int(parts(row["duplicate"])[0])
+                line["original"] = int(parts(row["original"])[0])
+                line["duplicate_delay_ns"] = harness.nanoseconds(parts(row["duplicate_delay"])[0])
+                line["duplicate_bytes"] = sum(map(int, parts(row["duplicate_bytes"])))
+            if row["hol_delay"]:
+                line["hol_delay_ns"] = harness.nanoseconds(parts(row["hol_delay"])[0])
+            if row["reorder_bytes"]:
+                line["reorder_bytes"] = int(row["reorder_bytes"])
+    for row in rows:
+        if row["dack_of"]:
+            for frame, rtt in zip(parts(row["dack_of"]), parts(row["dack_rtt"])):
+                lines[int(frame)].update(answer_frame=int(row["frame.number"]),
+                                         dack_rtt_ns=harness.nanoseconds(rtt),
+                                         dack_subflow=int(row["subflow"]))
+    return lines
+
+
+@pytest.mark.parametrize("name", ["loss-server", "cut-client", "two-server", "removed-client"])
+def test_data_segments_are_the_fields_of_their_frames(name):
+    capture = harness.CAPTURES / f"mptcp_{name}.pcap"
+    lines = exported(capture)
+    assert lines == exported(capture, "-2")
+    expected = segments_by_fields(capture)
+    assert [line["request_frame"] for line in lines] == list(expected) and len(lines) > 100
+    for line in lines:
+        truth = expected[line["request_frame"]]
+        assert {key: line.get(key) for key in truth} == truth
+        beside = set(line) - set(truth)
+        assert beside <= {"protocol", "exchange", "request_frame", "size", "to_client",
+                          "duplicate_name", "duplicate_useful"}, beside
+        assert line["size"] == line["unique_bytes"] + line.get("duplicate_bytes", 0)
+    for truth in harness.truth(harness.CAPTURES / "mptcp.tsv"):
+        if truth["scene"] == name.split("-")[0] and truth["scene"] != "two":
+            for to_client, column in ((True, "to_client"), (False, "to_server")):
+                assert sum(line["unique_bytes"] for line in lines
+                           if line["to_client"] is to_client) == truth[column]
+
+
+def test_filter_leaves_data_segments_whole():
+    capture = harness.CAPTURES / "mptcp_loss-server.pcap"
+    some = exported(capture, condition="wirelat.mptcp.subflow == 1")
+    assert some == [line for line in exported(capture) if line["subflow"] == 1]
+    # Their DATA_ACKs came on the other subflow, whose frames the filter hides.
+    assert any(line.get("dack_subflow") == 0 for line in some)
+
+
 # Filters.
 
 def test_filter_names_the_frames_whose_exchanges_are_written():
@@ -360,18 +429,18 @@ def test_every_column_is_documented():
     columns = documented()
     assert list(columns) == text.split("\n")[0].split(",")
     kinds = {int: ("integer", "point in time", "duration"), bool: ("boolean",), str: ("text",)}
-    seen = {"mqtt": set(), "kafka": set()}
-    for name in ("sample", "mqtt_ids", "kafka_ids"):
-        for line in written(harness.CAPTURES / f"{name}.pcapng", "doc.ndjson").splitlines():
+    seen = {"mqtt": set(), "kafka": set(), "mptcp": set()}
+    for name in ("sample.pcapng", "mqtt_ids.pcapng", "kafka_ids.pcapng", "mptcp_loss-server.pcap"):
+        for line in written(harness.CAPTURES / name, "doc.ndjson").splitlines():
             line = json.loads(line)
             seen[line["protocol"]] |= set(line)
             for column, value in line.items():
                 assert columns[column][0] in kinds[type(value)], column
                 assert ("_ns" in column) == (columns[column][0] in kinds[int][1:])
-    assert {column for column in columns if columns[column][1] == "MQTT"} >= \
-        seen["mqtt"] - seen["kafka"]
-    assert not {column for column in columns if columns[column][1] == "MQTT"} & seen["kafka"]
-    assert not {column for column in columns if columns[column][1] == "Kafka"} & seen["mqtt"]
+    protocols = {"all": {"mqtt", "kafka", "mptcp"}, "both": {"mqtt", "kafka"}, "MQTT": {"mqtt"},
+                 "Kafka": {"kafka"}, "MPTCP": {"mptcp"}}
+    for column, (_, of) in columns.items():
+        assert {name for name in seen if column in seen[name]} <= protocols[of], column
 
 
 def code(language):

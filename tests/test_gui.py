@@ -165,3 +165,19 @@ def copied_filter(desktop, before):
     desktop.keys("ctrl+slash", "ctrl+a", "ctrl+c")
     text = desktop.run("xclip", "-o", "-selection", "clipboard", check=False)
     return text if text and text != before else None
+
+
+def test_lua_report_in_the_tools_menu(desktop):
+    capture = desktop.capture(CAPTURE)
+    script = desktop.capture(TOP / "lua/report.lua")
+    desktop.wireshark("-r", capture, "-X", f"lua_script:{script}")
+    window = desktop.window(pathlib.Path(capture).name)
+
+    def report_opens():
+        # The last of the menu's items. Not before the capture is read, so more than once maybe.
+        desktop.run("xdotool", "windowactivate", "--sync", window)
+        desktop.keys("alt+t", "Up", "Return")
+        return desktop.run("xdotool", "search", "--onlyvisible", "--name", "Wirelat Report",
+                           check=False)
+
+    desktop.wait("report", report_opens)

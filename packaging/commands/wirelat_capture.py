@@ -153,19 +153,21 @@ def number(name, cell):
 
 
 def read_export(path):
-    """The lines of an export, as dictionaries of what is known."""
+    """The exchanges of an export, as dictionaries of what is known; MPTCP's data is drawn from fields,
+    which have its sequence numbers."""
     csv.field_size_limit(1 << 30)
     try:
         with open(path, newline="", encoding="utf-8") as file:
             if str(path).endswith((".ndjson", ".jsonl", ".json")):
-                return [json.loads(line) for line in file]
-            lines = [{name: number(name, cell) for name, cell in line.items() if cell}
-                     for line in csv.DictReader(file)]
+                lines = [json.loads(line) for line in file]
+            else:
+                lines = [{name: number(name, cell) for name, cell in line.items() if cell}
+                         for line in csv.DictReader(file)]
     except (OSError, ValueError, AttributeError) as error:
         fail(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
     if lines and "exchange" not in lines[0]:
         fail(f"{path} is no export of wirelat,exchanges")
-    return lines
+    return [line for line in lines if line["protocol"] != "mptcp"]
 
 
 Segment = collections.namedtuple(
