@@ -14,12 +14,11 @@
  */
 #include "framing.h"
 
-#include <epan/conversation.h>
-#include <epan/dissectors/packet-tcp.h>
 #include <epan/prefs.h>
 
 #include "frame_rules.h"
 #include "framing_ws.h"
+#include "lookup.h"
 #include "read_fields.h"
 
 typedef struct {
@@ -88,11 +87,15 @@ static uint32_t settled_frame, settled_port; /* of the last Kafka frame */
 static uint8_t expected_ports[65536 / 8];    /* a bit each */
 static wmem_map_t *skips;                    /* frame << 32 | seq -> bytes skipped */
 
-static conversation_state_t *state_of(packet_info *pinfo, const framed_t *framed, unsigned *half)
+static conversation_state_t *state_of(packet_info *pinfo, const framed_t *framed, bool is_syn,
+                                      unsigned *half)
 {
-    conversation_t *conversation = find_or_create_conversation(pinfo);
-    conversation_state_t *state = conversation_get_proto_data(conversation, framed->proto);
+    wl_lookup_t found;
+    conversation_state_t *state;
+    conversation_t *conversation =
+        wl_lookup(pinfo, is_syn, &found) ? found.conversation : find_or_create_conversation(pinfo);
 
+    state = conversation_get_proto_data(conversation, framed->proto);
     if (state == NULL) {
         state = wmem_new0(wmem_file_scope(), conversation_state_t);
         copy_address_wmem(wmem_file_scope(), &state->first_source, &pinfo->src);
@@ -157,19 +160,18 @@ static void record_skip(const packet_info *pinfo, uint32_t seq, uint32_t skip)
 
 /* The direction's first bytes, and the capture has the handshake: a message begins there, however
  * little of it came. */
-static bool begins_stream(packet_info *pinfo, const half_t *half, uint32_t seq)
+static bool begins_stream(packet_info *pinfo, const half_t *half, bool is_syn, uint32_t seq)
 {
-    const struct tcp_analysis *tcp = get_tcp_conversation_data(NULL, pinfo);
     const wl_stream_t *stream;
-    uint32_t number;
+    wl_lookup_t found;
 
-    if (half->in_step || half->lost || !wl_read_stream(pinfo, &number)) {
+    if (half->in_step || half->lost || !wl_lookup(pinfo, is_syn, &found)) {
         return false;
     }
-    stream = wl_streams_find(known_streams, number);
+    stream = wl_streams_find(known_streams, found.tcp->stream);
     /* What follows a lost first segment begins anywhere. Relative numbers are a preference. */
-    return stream != NULL && stream->from_syn && tcp != NULL && tcp->fwd != NULL &&
-           (seq == 1 || seq == tcp->fwd->base_seq + 1);
+    return stream != NULL && stream->from_syn && found.tcp->fwd != NULL &&
+           (seq == 1 || seq == found.tcp->fwd->base_seq + 1);
 }
 
 /* How many bytes to pass over until a message begins; all of them when none does. */
@@ -265,7 +267,7 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
                           proto_tree *tree, void *data)
 {
     uint32_t available = tvb_captured_length(tvb), seq = 0, skip = 0, whole, tail_length;
-    bool first_pass = !pinfo->fd->visited, over_tcp, header_split;
+    bool first_pass = !pinfo->fd->visited, over_tcp, is_syn, header_split;
     conversation_state_t *state;
     wl_frame_context_t context;
     const uint8_t *bytes;
@@ -275,9 +277,10 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
     if (pinfo->can_desegment == 0 || available < tvb_reported_length(tvb)) {
         return pass(framed, tvb, pinfo, tree, data);
     }
-    state = state_of(pinfo, framed, &direction);
-    half = &state->half[direction];
     over_tcp = tcp_position(pinfo, data, &seq);
+    is_syn = over_tcp && (((const struct tcpinfo *)data)->flags & WL_TCP_SYN);
+    state = state_of(pinfo, framed, is_syn, &direction);
+    half = &state->half[direction];
     bytes = tvb_get_ptr(tvb, 0, (int)available);
     if (framed->is_kafka) {
         settle_direction(state, pinfo, bytes, available);
@@ -287,7 +290,7 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
 
     if (over_tcp) {
         skip = !first_pass ? recorded_skip(pinfo, seq)
-               : begins_stream(pinfo, half, seq)
+               : begins_stream(pinfo, half, is_syn, seq)
                    ? 0
                    : find_start(framed, half, pinfo->num, bytes, available, seq, &context);
     }
@@ -317,7 +320,7 @@ static int dissect_framed(const framed_t *framed, tvbuff_t *tvb, packet_info *pi
         pinfo->desegment_offset = (int)(skip + whole);
         pinfo->desegment_len = DESEGMENT_ONE_MORE_SEGMENT;
     } else {
-        pass(framed, tvb_new_subset_remaining(tvb, (int)skip), pinfo, tree, data);
+        pass(framed, skip > 0 ? tvb_new_subset_remaining(tvb, (int)skip) : tvb, pinfo, tree, data);
         if (pinfo->desegment_len != 0) {
             pinfo->desegment_offset += (int)skip;
         }

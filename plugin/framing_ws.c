@@ -19,6 +19,7 @@
 #include <epan/show_exception.h>
 
 #include "framing.h"
+#include "lookup.h"
 #include "message_stream.h"
 #include "read_fields.h"
 
@@ -152,17 +153,18 @@ static bool has_gap(packet_info *pinfo, ws_state_t *state, unsigned direction)
     wl_stream_t *stream;
     wl_half_t *half;
     const wl_sequence_t *sequence;
-    uint32_t number, payload;
+    uint32_t payload;
     wl_segment_t segment = {.source_port = (uint16_t)pinfo->srcport,
                             .source_address = pinfo->src.data,
                             .address_length = (uint8_t)CLAMP(pinfo->src.len, 0, 16)};
     bool gap;
 
-    if (seen.tcp == NULL || !wl_read_stream(pinfo, &number)) {
+    if (seen.tcp == NULL || !wl_read_header(pinfo, seen.tcp, &segment, &payload) ||
+        !wl_lookup_stream(pinfo, &segment)) {
         return false;
     }
-    stream = wl_streams_find(known_streams, number);
-    if (stream == NULL || !wl_read_segment(pinfo, seen.tcp, &segment, &payload)) {
+    stream = wl_streams_find(known_streams, segment.stream);
+    if (stream == NULL) {
         return false;
     }
     half = &stream->half[wl_stream_direction(stream, &segment)];

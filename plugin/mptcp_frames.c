@@ -11,6 +11,7 @@
 #include <epan/to_str.h>
 #include <string.h>
 
+#include "lookup.h"
 #include "mptcp_labels.h"
 #include "read_fields.h"
 
@@ -105,7 +106,7 @@ bool wl_mptcp_expects(packet_info *pinfo, const proto_node *tcp, wl_segment_t *s
     if (!has_options && !(ports[bit / 8] & 1u << bit % 8)) {
         return false;
     }
-    if (!wl_read_stream(pinfo, &segment->stream) ||
+    if (!wl_lookup_stream(pinfo, segment) ||
         (!has_options && wl_mptcp_find(mptcp, segment->stream) == NULL)) {
         return false;
     }

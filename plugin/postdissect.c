@@ -18,6 +18,7 @@
 
 #include "framing.h"
 #include "framing_ws.h"
+#include "lookup.h"
 #include "read_messages.h"
 #include "read_span.h"
 #include "resent.h"
@@ -51,20 +52,27 @@ static bool enabled(int proto)
     return proto_is_protocol_enabled(find_protocol_by_id(proto));
 }
 
-static bool tcp_preference(const char *name)
+static bool bool_preference(const char *module_name, const char *name)
 {
-    module_t *tcp = prefs_find_module("tcp");
-    pref_t *preference = tcp != NULL ? prefs_find_preference(tcp, name) : NULL;
+    module_t *module = prefs_find_module(module_name);
+    pref_t *preference = module != NULL ? prefs_find_preference(module, name) : NULL;
 
     return preference != NULL && prefs_get_bool_value(preference, pref_current);
+}
+
+static bool dissects_esp(void)
+{
+    return bool_preference("esp", "enable_encryption_decode") ||
+           bool_preference("esp", "enable_null_encryption_decode_heuristic");
 }
 
 /* Inside the scope of a file just opened, or to be dissected again. */
 static void file_opened(void)
 {
+    wl_lookup_clear();
     matcher.health = wl_health_new();
     forgotten = 0;
-    reassembles_out_of_order = tcp_preference("reassemble_out_of_order");
+    reassembles_out_of_order = bool_preference("tcp", "reassemble_out_of_order");
     wanted_groups = 0;
     if (enabled(proto_wirelat)) {
         wanted_groups = (enabled(wl_shown_mqtt.proto) ? WL_WANT_MQTT : 0) |
@@ -79,7 +87,8 @@ static void file_opened(void)
     set_postdissector_wanted_hfids(
         handle, wanted_groups == 0
                     ? NULL
-                    : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES));
+                    : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES |
+                                     (dissects_esp() ? WL_WANT_LENGTH : 0)));
     matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     paths = wl_paths_new((int64_t)pref_jitter_gap_ms * 1000000, pref_stream_frames);
@@ -91,6 +100,7 @@ static void file_opened(void)
 static void file_closed(void)
 {
     wl_framing_ws_close();
+    wl_lookup_clear();
     wl_pending_free(matcher.pending);
     wl_streams_free(matcher.streams);
     wl_paths_free(paths);
@@ -168,6 +178,7 @@ static bool is_wanted(wl_item_t item)
 
 typedef struct {
     proto_node *tcp; /* the innermost */
+    proto_node *ip;  /* v4 or v6, the last before it */
     bool has_pdu, has_parts;
     bool has_websocket;
     const field_info *http;
@@ -176,13 +187,19 @@ typedef struct {
 static outline_t outline_of(proto_tree *tree)
 {
     outline_t outline = {.tcp = NULL};
+    proto_node *ip = NULL;
 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
 
         switch (item) {
+        case WL_ITEM_IP:
+        case WL_ITEM_IPV6:
+            ip = node;
+            break;
         case WL_ITEM_TCP:
             outline.tcp = node;
+            outline.ip = ip;
             break;
         case WL_ITEM_MQTT:
         case WL_ITEM_KAFKA:
@@ -289,7 +306,7 @@ static bool is_ours(const outline_t *outline, const wl_segment_t *segment)
 /* Other traffic, but a stream may turn out to be ours after its handshake. */
 static void pass_by(packet_info *pinfo, wl_segment_t *segment)
 {
-    if (!(segment->flags & WL_TCP_SYN) || wl_read_stream(pinfo, &segment->stream)) {
+    if (!(segment->flags & WL_TCP_SYN) || wl_lookup_stream(pinfo, segment)) {
         wl_paths_pass(paths, segment);
     }
 }
@@ -391,7 +408,7 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     bool ours, multipath;
 
     if (outline.tcp == NULL || !pinfo->fd->has_ts ||
-        !wl_read_segment(pinfo, outline.tcp, &segment, &payload_start)) {
+        !wl_read_header(pinfo, outline.tcp, &segment, &payload_start)) {
         return;
     }
     if (outline.http != NULL) {
@@ -409,12 +426,12 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         pass_by(pinfo, &segment);
         return;
     }
-    if (!wl_read_stream(pinfo, &segment.stream)) {
+    if (!wl_read_segment(pinfo, outline.ip, outline.tcp, payload_start, &segment) ||
+        !wl_lookup_stream(pinfo, &segment)) {
         return;
     }
     stream = stream_of(pinfo, &segment);
     direction = wl_stream_direction(stream, &segment);
-    segment.header_hash = wl_read_header_hash(outline.tcp, payload_start);
     if (follow_path(stream, direction, &segment, &record) && multipath) {
         wl_mptcp_first_pass(pinfo, outline.tcp, &segment, payload_start, direction, &record,
                             matcher.health);
@@ -490,7 +507,11 @@ struct pref_module *wl_postdissect_register(void)
     module_t *module;
 
     proto_wirelat = proto_register_protocol("Wirelat response times", "Wirelat", "wirelat");
-    handle = register_dissector("wirelat", postdissect, proto_wirelat);
+    /* In name only, or Wireshark adds a layer to every packet for it. */
+    handle = register_dissector(
+        "wirelat", postdissect,
+        proto_register_protocol_in_name_only("Wirelat response times", "Wirelat (frames)",
+                                             "wirelat.frames", proto_wirelat, FT_PROTOCOL));
     module = prefs_register_protocol(proto_wirelat, NULL);
     prefs_register_uint_preference(
         module, "pending_per_stream", "Most pending requests per stream",
@@ -534,5 +555,6 @@ struct pref_module *wl_postdissect_register(void)
 void wl_postdissect_handoff(void)
 {
     wl_read_resolve();
+    wl_lookup_handoff();
     wl_framing_handoff();
 }

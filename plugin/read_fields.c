@@ -7,12 +7,13 @@
  */
 #include "read_fields.h"
 
-#include <epan/conversation.h>
-#include <epan/dissectors/packet-tcp.h>
 #include <wsutil/wslog.h>
 
 #define WS_LOG_DOMAIN "Wirelat"
 #define TCP_MIN_HEADER 20
+#define MIN_IP_HEADER 20
+#define IPV6_HEADER 40
+#define IPV6_FRAGMENT 44
 
 static const struct {
     const char *name;
@@ -24,8 +25,9 @@ static const struct {
 };
 
 static GArray *wanted_ids[WL_ITEM_COUNT]; /* several ids may share one name */
-static uint8_t *item_of_id;               /* hfid -> wl_item_t */
-static int max_id;
+uint8_t *wl_read_item_of_id;
+int wl_read_max_id = -1;
+static bool reads_length; /* tcp.len is wanted */
 
 void wl_read_resolve(void)
 {
@@ -40,16 +42,16 @@ void wl_read_resolve(void)
         }
         while (hfinfo != NULL) {
             g_array_append_val(wanted_ids[i], hfinfo->id);
-            max_id = MAX(max_id, hfinfo->id);
+            wl_read_max_id = MAX(wl_read_max_id, hfinfo->id);
             hfinfo = hfinfo->same_name_prev_id == -1
                          ? NULL
                          : proto_registrar_get_nth((unsigned)hfinfo->same_name_prev_id);
         }
     }
-    item_of_id = g_new0(uint8_t, (size_t)max_id + 1);
+    wl_read_item_of_id = g_new0(uint8_t, (size_t)wl_read_max_id + 1);
     for (unsigned i = 1; i < WL_ITEM_COUNT; i++) {
         for (unsigned k = 0; k < wanted_ids[i]->len; k++) {
-            item_of_id[g_array_index(wanted_ids[i], int, k)] = (uint8_t)i;
+            wl_read_item_of_id[g_array_index(wanted_ids[i], int, k)] = (uint8_t)i;
         }
     }
     if (missing->len > 0) {
@@ -63,20 +65,13 @@ GArray *wl_read_wanted(unsigned groups)
 {
     GArray *ids = g_array_new(FALSE, FALSE, sizeof(int));
 
+    reads_length = (groups & WL_WANT_LENGTH) != 0;
     for (unsigned i = 1; i < WL_ITEM_COUNT; i++) {
         if (wanted[i].group & groups) {
             g_array_append_vals(ids, wanted_ids[i]->data, wanted_ids[i]->len);
         }
     }
     return ids;
-}
-
-wl_item_t wl_read_item(const field_info *finfo)
-{
-    if (finfo == NULL || finfo->hfinfo->id > max_id || finfo->hfinfo->id < 0) {
-        return WL_ITEM_NONE;
-    }
-    return (wl_item_t)item_of_id[finfo->hfinfo->id];
 }
 
 uint32_t wl_item_uint(const field_info *finfo)
@@ -96,61 +91,129 @@ static int64_t time_of(const nstime_t *time)
     return (int64_t)time->secs * 1000000000 + time->nsecs;
 }
 
-bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
-                     uint32_t *payload_start)
+static uint32_t be16(const uint8_t *bytes)
 {
-    const field_info *tcp = PNODE_FINFO(tcp_node), *length = NULL;
+    return (uint32_t)bytes[0] << 8 | bytes[1];
+}
 
-    for (proto_node *child = tcp_node->first_child; child != NULL && length == NULL;
-         child = child->next) {
-        if (wl_read_item(PNODE_FINFO(child)) == WL_ITEM_TCP_LEN) {
-            length = PNODE_FINFO(child);
+static uint32_t be32(const uint8_t *bytes)
+{
+    return be16(bytes) << 16 | be16(bytes + 2);
+}
+
+/* RFC 8200 section 4: part of a fragment, if one of the headers before TCP says so. */
+static bool is_ipv6_fragment(const uint8_t *bytes, uint32_t count)
+{
+    uint8_t next = bytes[6];
+
+    for (uint32_t at = IPV6_HEADER; at + 8 <= count; at += (bytes[at + 1] + 1u) * 8) {
+        if (next == IPV6_FRAGMENT) {
+            return (be16(bytes + at + 2) & 0xFFF9) != 0; /* offset, more fragments */
         }
+        next = bytes[at];
     }
-    if (length == NULL || !tvb_bytes_exist(tcp->ds_tvb, tcp->start, TCP_MIN_HEADER)) {
-        return false;
+    return false;
+}
+
+/* Bytes from the TCP header to the end of the packet, as IP has it: what follows is padding. False
+ * if the rest of the segment is in other fragments. As dissect_ip_v4() and dissect_ipv6() do, a
+ * length of 0 is taken for segmentation offload, and one beyond the frame for none. */
+static bool segment_size(const field_info *ip, const field_info *tcp, uint32_t *size)
+{
+    uint32_t before, total = 0;
+    const uint8_t *bytes;
+
+    *size = tvb_reported_length(tcp->ds_tvb) - (uint32_t)tcp->start;
+    /* The buffer of a reassembled or decrypted packet ends where the packet does. */
+    if (ip == NULL || ip->ds_tvb != tcp->ds_tvb || ip->start + MIN_IP_HEADER > tcp->start) {
+        return true;
     }
-    segment->frame = pinfo->num;
-    segment->time_ns = time_of(&pinfo->abs_ts);
-    segment->length = wl_item_uint(length);
-    segment->source_port = tvb_get_ntohs(tcp->ds_tvb, tcp->start);
-    segment->destination_port = tvb_get_ntohs(tcp->ds_tvb, tcp->start + 2);
-    segment->seq = tvb_get_ntohl(tcp->ds_tvb, tcp->start + 4);
-    segment->ack = tvb_get_ntohl(tcp->ds_tvb, tcp->start + 8);
-    segment->flags = wl_tvb_get_uint8(tcp->ds_tvb, tcp->start + 13);
-    segment->window = tvb_get_ntohs(tcp->ds_tvb, tcp->start + 14);
-    *payload_start =
-        (uint32_t)tcp->start + (wl_tvb_get_uint8(tcp->ds_tvb, tcp->start + 12) >> 4) * 4u;
-    segment->header_hash = 0;
-    segment->source_address = pinfo->src.data;
-    segment->address_length = (uint8_t)CLAMP(pinfo->src.len, 0, 16);
+    before = (uint32_t)(tcp->start - ip->start);
+    bytes = tvb_get_ptr(ip->ds_tvb, ip->start, (int)before);
+    if (bytes[0] >> 4 == 4) {
+        if (be16(bytes + 6) & 0x3FFF) {
+            return false;
+        }
+        total = be16(bytes + 2);
+    } else if (bytes[0] >> 4 == 6 && before >= IPV6_HEADER) {
+        if (before > IPV6_HEADER && is_ipv6_fragment(bytes, before)) {
+            return false;
+        }
+        total = be16(bytes + 4) > 0 ? be16(bytes + 4) + IPV6_HEADER : 0;
+    }
+    if (total >= before) {
+        *size = MIN(*size, total - before);
+    }
     return true;
 }
 
-uint64_t wl_read_header_hash(const proto_node *tcp_node, uint32_t payload_start)
+/* Only with WL_WANT_LENGTH is it surely there. */
+static bool wanted_length(const proto_node *tcp_node, uint32_t *length)
+{
+    for (const proto_node *child = tcp_node->first_child; child != NULL; child = child->next) {
+        if (wl_read_item(PNODE_FINFO(child)) == WL_ITEM_TCP_LEN) {
+            *length = wl_item_uint(PNODE_FINFO(child));
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wl_read_header(const packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
+                    uint32_t *payload_start)
 {
     const field_info *tcp = PNODE_FINFO(tcp_node);
-    int count = MIN((int)payload_start - tcp->start,
-                    tvb_captured_length_remaining(tcp->ds_tvb, tcp->start));
-    const uint8_t *bytes = tvb_get_ptr(tcp->ds_tvb, tcp->start, count);
+    const uint8_t *bytes;
+
+    if (tvb_captured_length_remaining(tcp->ds_tvb, tcp->start) < TCP_MIN_HEADER) {
+        return false;
+    }
+    bytes = tvb_get_ptr(tcp->ds_tvb, tcp->start, TCP_MIN_HEADER);
+    segment->frame = pinfo->num;
+    segment->time_ns = time_of(&pinfo->abs_ts);
+    segment->source_port = (uint16_t)be16(bytes);
+    segment->destination_port = (uint16_t)be16(bytes + 2);
+    segment->seq = be32(bytes + 4);
+    segment->ack = be32(bytes + 8);
+    segment->flags = bytes[13];
+    segment->window = (uint16_t)be16(bytes + 14);
+    *payload_start = (uint32_t)tcp->start + (bytes[12] >> 4) * 4u;
+    return bytes[12] >> 4 >= TCP_MIN_HEADER / 4;
+}
+
+/* Of all bytes of the header that were captured, four at a time. */
+static uint64_t header_hash(const field_info *tcp, uint32_t header)
+{
+    uint32_t captured = (uint32_t)tvb_captured_length_remaining(tcp->ds_tvb, tcp->start);
+    uint32_t count = MIN(header, captured) / 4;
+    const uint8_t *bytes = tvb_get_ptr(tcp->ds_tvb, tcp->start, (int)count * 4);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    for (int i = 0; i < count; i++) {
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t word;
+        memcpy(&word, bytes + i * 4, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 32;
     }
     return hash;
 }
 
-bool wl_read_stream(packet_info *pinfo, uint32_t *stream)
+bool wl_read_segment(const packet_info *pinfo, const proto_node *ip_node,
+                     const proto_node *tcp_node, uint32_t payload_start, wl_segment_t *segment)
 {
-    conversation_t *conversation = find_conversation_pinfo(pinfo, 0);
-    const struct tcp_analysis *tcp =
-        conversation != NULL ? get_tcp_conversation_data(conversation, pinfo) : NULL;
+    const field_info *tcp = PNODE_FINFO(tcp_node);
+    uint32_t size, header = payload_start - (uint32_t)tcp->start;
 
-    if (tcp == NULL) {
+    if (!segment_size(ip_node != NULL ? PNODE_FINFO(ip_node) : NULL, tcp, &size) || size < header) {
         return false;
     }
-    *stream = tcp->stream;
+    segment->length = size - header;
+    if (reads_length && !wanted_length(tcp_node, &segment->length)) {
+        return false;
+    }
+    segment->header_hash = segment->length > 0 ? header_hash(tcp, header) : 0;
+    segment->source_address = pinfo->src.data;
+    segment->address_length = (uint8_t)CLAMP(pinfo->src.len, 0, 16);
     return true;
 }
 

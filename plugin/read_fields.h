@@ -16,8 +16,10 @@
  * the capture than the few bytes it stands for, which are read from the PDU's own place in the
  * buffer. NODES are found without asking before 4.6, which fakes top-level items nobody wants. */
 #define WL_WANTED(X)                           \
+    X(IP, "ip", NODES)                         \
+    X(IPV6, "ipv6", NODES)                     \
     X(TCP, "tcp", NODES)                       \
-    X(TCP_LEN, "tcp.len", TRANSPORT)           \
+    X(TCP_LEN, "tcp.len", LENGTH)              \
     X(TCP_SEGMENTS, "tcp.segments", NODES)     \
     X(TCP_SEGMENT, "tcp.segment", TRANSPORT)   \
     X(TLS, "tls", NODES)                       \
@@ -37,12 +39,15 @@ typedef enum {
         WL_ITEM_COUNT
 } wl_item_t;
 
+/* LENGTH: one item on every TCP packet, 2 % of its dissection. IP says the same, unless there is an
+ * ESP trailer behind the payload. */
 enum {
     WL_WANT_TRANSPORT = 1,
     WL_WANT_MQTT = 2,
     WL_WANT_KAFKA = 4,
     WL_WANT_NODES = 8,
-    WL_WANT_MPTCP = 16 /* no items of its own: the TCP header's bytes */
+    WL_WANT_MPTCP = 16, /* no items of its own: the TCP header's bytes */
+    WL_WANT_LENGTH = 32
 };
 
 /* Resolves all names; call when every dissector has registered. Names this Wireshark does not have
@@ -52,22 +57,29 @@ void wl_read_resolve(void);
 /* The ids the post-dissector has to ask for, for the wanted groups (WL_WANT_*). Caller owns it. */
 GArray *wl_read_wanted(unsigned groups);
 
-/* What a tree item is to us. */
-wl_item_t wl_read_item(const field_info *finfo);
+/* hfid -> wl_item_t, for ids up to the last that is wanted. */
+extern uint8_t *wl_read_item_of_id;
+extern int wl_read_max_id;
 
-/* The frame's TCP segment, from its innermost "tcp" node, and where its payload starts in the
- * node's data source; all but its stream and header hash. False when the header was not captured.
- * Its time is WL_NO_TIME when it lies centuries off.
- * segment->source_address points into pinfo. */
-bool wl_read_segment(packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
-                     uint32_t *payload_start);
+/* What a tree item is to us. Inline: asked of every top-level item of the capture. */
+static inline wl_item_t wl_read_item(const field_info *finfo)
+{
+    int id = finfo != NULL ? finfo->hfinfo->id : -1;
 
-/* Of all bytes of the TCP header that were captured (FNV-1a); for wl_segment_t. */
-uint64_t wl_read_header_hash(const proto_node *tcp_node, uint32_t payload_start);
+    return (unsigned)id <= (unsigned)wl_read_max_id ? (wl_item_t)wl_read_item_of_id[id]
+                                                    : WL_ITEM_NONE;
+}
 
-/* The frame's tcp.stream. Asked for where needed, and not a wanted field: that would cost every
- * TCP packet of the capture 1.5 % of its dissection. False if TCP keeps no analysis of it. */
-bool wl_read_stream(packet_info *pinfo, uint32_t *stream);
+/* The TCP header of the innermost "tcp" node, in two steps: other traffic needs but the first.
+ * The first sets frame, time, ports, numbers, flags and window, and where the payload starts in the
+ * node's data source; false when there is no such header, or it was not captured. The time is
+ * WL_NO_TIME when it lies centuries off.
+ * The second sets length, header hash and source address (which points into pinfo). ip_node: the
+ * "ip" or "ipv6" node before it, or NULL. False when the segment is part of an IP fragment. */
+bool wl_read_header(const packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
+                    uint32_t *payload_start);
+bool wl_read_segment(const packet_info *pinfo, const proto_node *ip_node,
+                     const proto_node *tcp_node, uint32_t payload_start, wl_segment_t *segment);
 
 /* The PDU's captured bytes, at most `limit`; NULL and *count 0 when there are none. */
 const uint8_t *wl_read_bytes(const field_info *pdu, uint32_t limit, uint32_t *count);
