@@ -5,7 +5,7 @@
     generate.py --into DIR [NAME ...]       somewhere else, or only some
     generate.py --list                      files, ports, scenes
     generate.py --bench N KIND FILE         a big capture of N packets; KIND: mqtt, kafka, other
-    generate.py --bench N KIND FILE --streams 500
+    generate.py --bench N KIND FILE --streams 500 --pdus 60 --first 1000
     generate.py --hostile N SHAPE FILE      N requests (or what the shape counts) to choke on
 
 SPDX-License-Identifier: GPL-2.0-or-later
@@ -48,6 +48,9 @@ def arguments():
     parser.add_argument('--list', action='store_true', help='say what the files hold')
     parser.add_argument('--bench', nargs=3, metavar=('N', 'KIND', 'FILE'))
     parser.add_argument('--streams', type=int, default=100, help='of --bench (default 100)')
+    parser.add_argument('--pdus', type=int, default=0,
+                        help='of --bench mqtt: packets in each frame with data (default: a mix)')
+    parser.add_argument('--first', type=int, default=0, help='of --bench: the first client')
     parser.add_argument('--hostile', nargs=3, metavar=('N', 'SHAPE', 'FILE'),
                         help='of: ' + ' '.join(hostile.SHAPES))
     chosen = parser.parse_args()
@@ -68,7 +71,7 @@ def main():
         list_scenes()
     elif chosen.bench:
         packets, kind, path = chosen.bench
-        bench.write(path, kind, int(packets), chosen.streams)
+        bench.write(path, kind, int(packets), chosen.streams, chosen.first, chosen.pdus)
     elif chosen.hostile:
         count, shape, path = chosen.hostile
         hostile.write(shape, int(count), path)

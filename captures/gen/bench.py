@@ -29,17 +29,17 @@ def _turn(conversation, at, requests, answer_runs):
     conversation.ack(C2S, at + us(70))
 
 
-def _mqtt_turns(name):
+def _mqtt_turns(name, pdus):
     yield [mqtt.connect(name)], [[mqtt.connack()]]
     ids = itertools.cycle(range(1, 65_536))
     for count in itertools.count():
-        numbers = [next(ids) for _ in range(2 if count % 8 == 7 else 1)]
-        size = 3_000 if count % 16 == 3 else 300
+        numbers = [next(ids) for _ in range(pdus or (2 if count % 8 == 7 else 1))]
+        size = 20 if pdus else 3_000 if count % 16 == 3 else 300
         yield ([mqtt.publish('plant/' + name, size, 1, number) for number in numbers],
                [[mqtt.puback(number) for number in numbers]])
 
 
-def _kafka_turns(name):
+def _kafka_turns(name, _pdus):
     yield [kafka.apiversions(0, name)], [[kafka.apiversions_response(0)]]
     for first in itertools.count(1, 3):
         requests = [kafka.produce(first, name, 300, acks=1),
@@ -50,7 +50,7 @@ def _kafka_turns(name):
         yield requests, [answers[:2], answers[2:]]
 
 
-def _http_turns(name):
+def _http_turns(name, _pdus):
     page = b'<p>line 7 is up</p>\n' * 250
     head = b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n' % len(page)
     for count in itertools.count():
@@ -58,7 +58,7 @@ def _http_turns(name):
         yield [Message(request, 'get')], [[Message(head + page, 'page')]]
 
 
-def _plain_turns(_name):
+def _plain_turns(_name, _pdus):
     while True:
         yield [Message(bytes(range(256)), 'ask')], [[Message(bytes(range(250)) * 3, 'tell')]]
 
@@ -77,11 +77,11 @@ def _dns(capture, client, at, count):
                           Datagram(at + ms(8), S2C, RESOLVER, client, count, answer)]
 
 
-def _stream(capture, index, protocol, packets):
+def _stream(capture, index, protocol, packets, pdus):
     """One connection of at least `packets` packets, evenly spread over the duration."""
     client = f'10.7.{index // PORTS}.{1 + index % 250}', FIRST_PORT + index % PORTS
-    conversation = capture.open(client, SERVERS[protocol], START_NS + us(37) * index)
-    turns = TURNS[protocol](f'device-{index}')
+    conversation = capture.open(client, SERVERS[protocol], START_NS + us(37) * (index % 10_000))
+    turns = TURNS[protocol](f'device-{index}', pdus)
     at, per_packet = conversation.opened, DURATION_NS // packets
     while len(conversation.packets) < packets:
         before = len(conversation.packets)
@@ -91,9 +91,10 @@ def _stream(capture, index, protocol, packets):
         at += max(ms(8), per_packet * (len(conversation.packets) - before))
 
 
-def write(path, kind, packets, streams):
-    """A capture of exactly `packets` packets."""
+def write(path, kind, packets, streams, first=0, pdus=0):
+    """A capture of exactly `packets` packets, of the clients from the first on; pdus: that many
+    small MQTT packets in each frame with data."""
     capture, protocols = Capture(), itertools.cycle(KINDS[kind])
-    for index, protocol in zip(range(streams), protocols):
-        _stream(capture, index, protocol, -(-packets // streams))
+    for index, protocol in zip(range(first, first + streams), protocols):
+        _stream(capture, index, protocol, -(-packets // streams), pdus)
     write_pcapng(path, capture.finish()[:packets])

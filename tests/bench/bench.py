@@ -1,146 +1,70 @@
 #!/usr/bin/python3
-"""What Wirelat costs: CPU time and memory of tshark with the plugin, as ratios to tshark without.
+"""What Wirelat costs, and what the other ways cost: CPU time and memory, as ratios.
 
-    tests/bench/bench.py                  250,000 packets of MQTT, of Kafka, of neither
-    tests/bench/bench.py --packets 50000 --runs 3 mqtt
-    tests/bench/bench.py --capture big.pcapng        a file of your own
+    tests/bench/bench.py                  everything; half an hour on two idle cores
+    tests/bench/bench.py --quick          fewer rounds, smaller captures; some minutes
+    tests/bench/bench.py cost mqtt        one part: cost, ways, scaling; of one kind of traffic
+    tests/bench/bench.py --capture big.pcapng        cost, on a file of your own
 
-The base is `tshark -q -z io,stat,0` without the plugin (plain `tshark -q` does not dissect at all).
-Every variant runs once per round, in turn, so that a machine that slows down slows all of them; a
-figure is the median over the rounds of the ratio within the round. The generated captures stay in
-build/bench. Ends with status 1 when a target is missed.
+  cost      the plugin with no table, with each, with all, and exporting, against
+            `tshark -q -z io,stat,0` without it (plain `tshark -q` does not dissect at all)
+  ways      the same figures by other means: TRANSUM, tshark's fields and JSON, Python on JSON (as
+            with pyshark), scapy, tcptrace; per packet beyond start-up
+  scaling   all tables from 64 k to 4 M packets, 1 to 10,000 streams, 1 to 60 PDUs a frame
+
+Time is that of the processor, user and system. Every variant runs once per round, in turn, so that
+a machine that slows down slows all of them; a figure is the median over the rounds, of the ratio
+within the round where it is one. The captures are generated and stay in build/bench. Ends with
+status 1 when a target is missed.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import argparse
-import os
 import pathlib
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-NOBODY = 65534
-CPU_TARGET = {"mqtt": 1.25, "kafka": 1.25, "other": 1.05}
+from measure import TOP, Bench, generated, packets_of, repeated
+
+HERE = pathlib.Path(__file__).resolve().parent
+KINDS = ("mqtt", "kafka", "other")
+PARTS = ("cost", "ways", "scaling")
+NONE, IDLE, ALL, EXPORT = "no plugin", "plugin, no table", "all tables", "export"
+# Ratios to "no plugin": of the processor's time, and of memory.
+TARGETS = {"mqtt": {ALL: 1.25, EXPORT: 1.25}, "kafka": {ALL: 1.25, EXPORT: 1.25},
+           "other": {IDLE: 1.02, ALL: 1.05}}
 MEMORY_TARGET = 1.25
-ALL = "all tables"
+FASTER_TARGETS = {"JSON into Python": 45, "scapy": 22}
+DISSECT = ["tshark", "-n", "-q", "-r", "-", "-z", "io,stat,0"]
+FIELDS = {"mqtt": ["frame.time_epoch", "tcp.stream", "mqtt.msgtype", "mqtt.msgid", "mqtt.topic"],
+          "kafka": ["frame.time_epoch", "tcp.stream", "kafka.api_key", "kafka.correlation_id",
+                    "kafka.request_key"]}
 
 
-class Tshark:
-    """tshark as an ordinary user (root gets no personal plugins), with two homes: one has the
-    plugin, the other does not."""
-
-    def __init__(self, folder, plugin):
-        version = subprocess.run(["tshark", "--version"], capture_output=True, text=True,
-                                 check=True).stdout
-        self.version = re.search(r"(\d+\.\d+)\.\d+", version).group(0)
-        series = re.search(r"\d+\.\d+", self.version).group(0)
-        self.homes = {}
-        for name in ("without", "with"):
-            plugins = folder / name / ".local/lib/wireshark/plugins" / series / "epan"
-            plugins.mkdir(parents=True)
-            if name == "with":
-                shutil.copy(plugin, plugins)
-            self.homes[name] = folder / name
-        self.user = {}
-        if os.getuid() == 0:
-            self.user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-            for path in [folder, *folder.rglob("*")]:
-                os.chown(path, NOBODY, NOBODY)
-
-    def start(self, home, args, stdin, stdout):
-        home = self.homes[home]
-        env = {"PATH": os.environ["PATH"], "HOME": str(home), "TZ": "UTC", "LC_ALL": "C.UTF-8",
-               "XDG_CONFIG_HOME": str(home / ".config"), "WIRESHARK_EXTCAP_DIR": str(home)}
-        return subprocess.Popen(["tshark", "-n", *args], stdin=stdin, stdout=stdout,
-                                stderr=subprocess.STDOUT, env=env, cwd=home, **self.user)
-
-    def tables(self):
-        """The -z names that the plugin adds."""
-        names = {}
-        for home in self.homes:
-            with self.start(home, ["-z", "help"], subprocess.DEVNULL, subprocess.PIPE) as process:
-                names[home] = {line.decode().strip() for line in process.stdout}
-        # A tree of statistics or an export to a file is no table.
-        return sorted(name for name in names["with"] - names["without"]
-                      if re.fullmatch(r"[a-z]+,(?!tree|exchanges)[a-z]+,?", name))
-
-    def measure(self, home, tables, capture):
-        """Seconds of user and system time, and the largest resident set in MB."""
-        args = ["-q", "-r", "-", "-z", "io,stat,0"]
-        for table in tables:
-            args += ["-z", table]
-        # On standard input: the user who runs tshark may not be able to open the file.
-        with open(capture, "rb") as packets, tempfile.TemporaryFile() as output:
-            process = self.start(home, args, packets, output)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode != 0:
-                output.seek(0)
-                sys.exit(f"tshark {' '.join(args)}: status {process.returncode}\n"
-                         + output.read().decode(errors="replace"))
-        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+def with_tables(tables):
+    return DISSECT + [argument for table in tables for argument in ("-z", table)]
 
 
-def generated(kind, packets):
-    """The capture of that kind, made anew when its generator has changed."""
-    folder = TOP / "build/bench"
-    capture = folder / f"{kind}-{packets}.pcapng"
-    generator = TOP / "captures/generate.py"
-    newest = max(path.stat().st_mtime for path in [generator, *generator.parent.glob("gen/*.py")])
-    if not capture.exists() or capture.stat().st_mtime < newest:
-        folder.mkdir(parents=True, exist_ok=True)
-        print(f"making {capture.relative_to(TOP)}", file=sys.stderr)
-        part = capture.with_suffix(".part")
-        subprocess.run([sys.executable, generator, "--bench", str(packets), kind, part], check=True)
-        part.rename(capture)
-    return capture
-
-
-def packets_of(capture):
-    text = subprocess.run(["capinfos", "-c", "-M", "-T", "-r", capture], capture_output=True,
-                          text=True, check=True).stdout
-    return int(text.split()[-1])
-
-
-def variants_of(kind, tables):
-    """Label -> (home, tables), the base first."""
-    variants = {"no plugin": ("without", []), "plugin, no table": ("with", [])}
+def cost_variants(kind, tables):
+    """Label -> (home, command), the base first."""
+    variants = {NONE: ("without", DISSECT), IDLE: ("with", DISSECT)}
     for table in tables:
         if kind is None or table.startswith(kind + ","):
-            variants[table] = ("with", [table])
-    variants[ALL] = ("with", tables)
+            variants[table] = ("with", with_tables([table]))
+    variants[ALL] = ("with", with_tables(tables))
+    if kind != "other":
+        variants[EXPORT] = ("with", with_tables(["wirelat,exchanges,exchanges.csv"]))
     return variants
-
-
-def progress(text):
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
-def run_rounds(tshark, variants, capture, runs):
-    """Label -> list of (seconds, MB); the first round only fills the caches."""
-    results = {label: [] for label in variants}
-    for number in range(runs + 1):
-        for label, (home, tables) in variants.items():
-            progress(f"round {number} of {runs}: {label}")
-            result = tshark.measure(home, tables, capture)
-            if number > 0:
-                results[label].append(result)
-    progress("")
-    return results
 
 
 def verdict(value, target):
     return "" if target is None else f"<= {target:.2f} {'ok' if value <= target else 'MISSED'}"
 
 
-def report(title, results, packets, cpu_target):
+def report_cost(title, results, packets, targets):
     """Prints one capture's table; true when every target is met."""
-    base = next(iter(results.values()))
+    base = results[NONE]
     met = True
     print(f"\n{title}: {packets:,} packets")
     print(f"{'':18}{'CPU s':>8}{'us/packet':>11}{'ratio':>8}{'(range)':>14}{'':4}{'target':15}"
@@ -151,48 +75,136 @@ def report(title, results, packets, cpu_target):
         memory = statistics.median(run[1] for run in runs)
         ratio = statistics.median(ratios)
         more_memory = memory / statistics.median(first[1] for first in base)
-        is_all = label == ALL
-        if is_all and cpu_target is not None:
-            met = met and ratio <= cpu_target and more_memory <= MEMORY_TARGET
+        target = targets.get(label)
+        memory_target = MEMORY_TARGET if target is not None else None
+        met = met and (target is None or (ratio <= target and more_memory <= MEMORY_TARGET))
         print(f"{label:18}{seconds:8.2f}{seconds / packets * 1e6:11.2f}{ratio:8.3f}"
-              f"{f'{min(ratios):.2f}-{max(ratios):.2f}':>14}{'':4}"
-              f"{verdict(ratio, cpu_target if is_all else None):15}"
+              f"{f'{min(ratios):.2f}-{max(ratios):.2f}':>14}{'':4}{verdict(ratio, target):15}"
               f"{memory:7.0f}{more_memory:7.3f}{'':4}"
-              f"{verdict(more_memory, MEMORY_TARGET if is_all and cpu_target else None)}".rstrip())
+              f"{verdict(more_memory, memory_target)}".rstrip())
     return met
+
+
+def cost(bench, kinds, options):
+    met, tables = True, bench.tables()
+    captures = ([(options.capture.name, None, options.capture)] if options.capture else
+                [(kind, kind, generated(kind, options.packets)) for kind in kinds])
+    for title, kind, capture in captures:
+        results = bench.rounds(cost_variants(kind, tables), capture, options.runs)
+        met = report_cost(title, results, packets_of(capture), TARGETS.get(kind, {})) and met
+    return met
+
+
+def from_file(command):
+    """For what reads no standard input, or not twice."""
+    return ["sh", "-c", "cat > t.pcap && exec " + command]
+
+
+def way_variants(kind, tables):
+    fields = [argument for name in FIELDS[kind] for argument in ("-e", name)]
+    read = ["tshark", "-n", "-r", "-"]
+    python = [sys.executable, "-B"]
+    return {
+        NONE: ("without", DISSECT),
+        ALL: ("with", with_tables(tables)),
+        "TRANSUM": ("without", DISSECT + ["--enable-protocol", "transum"]),
+        "TRANSUM, -2": ("without", from_file("tshark -n -q -2 -r t.pcap -z io,stat,0 "
+                                             "--enable-protocol transum")),
+        "-T fields, 5": ("without", read + ["-T", "fields", *fields]),
+        "-T json": ("without", read + ["-T", "json", "-Y", kind]),
+        "JSON into Python": ("without", python + [str(HERE / "notebook_json.py"), kind]),
+        "scapy": ("without", python + [str(HERE / "notebook_scapy.py"), kind]),
+        "tcptrace, TCP only": ("without", from_file("tcptrace -n -r t.pcap")),
+    }
+
+
+def report_ways(kind, sizes, results):
+    """Per packet beyond start-up: from the difference of a small and a large capture."""
+    met, small, large = True, *sizes
+    each = {label: statistics.median((b[0] - a[0]) / (large - small)
+                                     for a, b in zip(results[0][label], results[1][label]))
+            for label in results[0]}
+    print(f"\n{kind}, other ways: {small:,} and {large:,} packets")
+    print(f"{'':20}{'us/packet':>11}{'to dissection':>15}{'Wirelat is faster by':>22}{'':4}target")
+    for label, seconds in each.items():
+        faster = seconds / each[ALL]
+        target = FASTER_TARGETS.get(label)
+        text = "" if target is None else f">= {target} {'ok' if faster >= target else 'MISSED'}"
+        met = met and (target is None or faster >= target)
+        print(f"{label:20}{seconds * 1e6:11.2f}{seconds / each[NONE]:15.2f}{faster:22.1f}"
+              f"{'':4}{text}".rstrip())
+    return met
+
+
+def ways(bench, kinds, options):
+    met, tables = True, bench.tables()
+    sizes = (options.packets // 50, options.packets // 5)
+    for kind in kinds:
+        if kind != "other":
+            results = [bench.rounds(way_variants(kind, tables), generated(kind, size),
+                                    min(options.runs, 3)) for size in sizes]
+            met = report_ways(kind, sizes, results) and met
+    return met
+
+
+def scaling(bench, kinds, options):
+    tables = bench.tables()
+    kind = next((kind for kind in kinds if kind != "other"), "mqtt")
+    print(f"\n{kind}, scaling\n{'':24}{'us/packet':>11}{'no plugin':>11}{'ratio':>8}{'MB more':>9}")
+    captures = {f"{size:,} packets": (generated, (kind, size), {})
+                for size in (64_000, 250_000)}
+    if not options.quick:
+        captures |= {f"{250_000 * times:,} packets": (repeated, (kind, 250_000, times), {})
+                     for times in (4, 16)}
+    captures |= {f"{streams:,} streams": (generated, (kind, 100_000), {"streams": streams})
+                 for streams in (1, 100, 10_000)}
+    if kind == "mqtt":
+        captures |= {f"{pdus} PDUs a frame": (generated, (kind, 20_000), {"pdus": pdus})
+                     for pdus in (1, 10, 60)}
+    for label, (make, arguments, named) in captures.items():
+        capture = make(*arguments, **named)
+        results = bench.rounds({NONE: ("without", DISSECT), ALL: ("with", with_tables(tables))},
+                               capture, min(options.runs, 3))
+        packets = packets_of(capture)
+        seconds = {name: statistics.median(run[0] for run in runs) / packets * 1e6
+                   for name, runs in results.items()}
+        ratio = statistics.median(b[0] / a[0] for a, b in zip(results[NONE], results[ALL]))
+        more = statistics.median(b[1] - a[1] for a, b in zip(results[NONE], results[ALL]))
+        print(f"{label:24}{seconds[ALL]:11.2f}{seconds[NONE]:11.2f}{ratio:8.3f}{more:9.0f}",
+              flush=True)
+    return True
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("kinds", nargs="*", metavar="KIND",
-                        help="mqtt, kafka, other (default: all)")
-    parser.add_argument("--packets", type=int, default=250000)
-    parser.add_argument("--runs", type=int, default=7, help="rounds that count (7)")
+    parser.add_argument("what", nargs="*", metavar="WHAT",
+                        help=f"{', '.join(PARTS)}; {', '.join(KINDS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="50,000 packets, 3 rounds")
+    parser.add_argument("--packets", type=int, help="of each capture (250,000)")
+    parser.add_argument("--runs", type=int, help="rounds that count (7)")
     parser.add_argument("--plugin", type=pathlib.Path, default=TOP / "build/wirelat.so")
-    parser.add_argument("--capture", type=pathlib.Path,
-                        help="measure on this file, without targets")
+    parser.add_argument("--capture", type=pathlib.Path, help="cost on this file, without targets")
     options = parser.parse_args()
-    unknown = set(options.kinds) - set(CPU_TARGET)
+    options.packets = options.packets or (50_000 if options.quick else 250_000)
+    options.runs = options.runs or (3 if options.quick else 7)
+    unknown = set(options.what) - set(PARTS) - set(KINDS)
     if unknown:
-        parser.error(f"unknown kind: {', '.join(sorted(unknown))}")
+        parser.error(f"neither part nor kind: {', '.join(sorted(unknown))}")
     if not options.plugin.exists():
         parser.error(f"{options.plugin} is missing: build the plugin first")
-
+    kinds = [kind for kind in KINDS if kind in options.what] or list(KINDS)
+    parts = [part for part in PARTS if part in options.what] or list(PARTS)
     if options.capture:
-        captures = {options.capture.name: (None, options.capture)}
-    else:
-        captures = {kind: (kind, generated(kind, options.packets))
-                    for kind in options.kinds or CPU_TARGET}
-    met = True
+        parts = ["cost"]
+
     with tempfile.TemporaryDirectory() as folder:
-        tshark = Tshark(pathlib.Path(folder), options.plugin)
-        tables = tshark.tables()
-        print(f"tshark {tshark.version}, medians of {options.runs} rounds; tables: "
-              f"{' '.join(tables)}")
-        for title, (kind, capture) in captures.items():
-            results = run_rounds(tshark, variants_of(kind, tables), capture, options.runs)
-            met = report(title, results, packets_of(capture), CPU_TARGET.get(kind)) and met
-    return 0 if met else 1
+        pathlib.Path(folder).chmod(0o755)
+        bench = Bench(pathlib.Path(folder), options.plugin)
+        print(f"tshark {bench.version}, medians of {options.runs} rounds; tables: "
+              f"{' '.join(bench.tables())}", flush=True)
+        met = [{"cost": cost, "ways": ways, "scaling": scaling}[part](bench, kinds, options)
+               for part in parts]
+    return 0 if all(met) else 1
 
 
 if __name__ == "__main__":
