@@ -25,7 +25,7 @@
 #define LATENCY_COLUMNS 10
 #define REQUEST_COLUMNS 3 /* of those */
 #define PART_COLUMNS 3
-#define RECENT_ROWS 256
+#define RECENT_ROWS 2048 /* a power of two */
 
 static const struct {
     const char *header;
@@ -340,12 +340,12 @@ static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
 /* Most records belong to rows of the last few: saves joining and hashing their texts. */
 static wl_row_t **recent_row(wl_table_t *table, const wl_row_key_t *key)
 {
-    uintptr_t mixed = key->rank;
+    uint64_t mixed = key->rank;
 
     for (unsigned i = 0; i < table->keys; i++) {
-        mixed = mixed * 31 + ((uintptr_t)key->text[i] >> 3);
+        mixed = (mixed ^ (uintptr_t)key->text[i]) * UINT64_C(0x9E3779B97F4A7C15);
     }
-    return &table->recent[(mixed ^ mixed >> 8) % RECENT_ROWS];
+    return &table->recent[(mixed >> 32) % RECENT_ROWS];
 }
 
 static bool row_is(const wl_table_t *table, const wl_row_t *row, const wl_row_key_t *key)

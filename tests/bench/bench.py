@@ -138,7 +138,7 @@ def report_ways(kind, sizes, results):
 
 def ways(bench, kinds, options):
     met, tables = True, bench.tables()
-    sizes = (options.packets // 50, options.packets // 5)
+    sizes = (options.packets // 25, options.packets // 5)
     for kind in kinds:
         if kind != "other":
             results = [bench.rounds(way_variants(kind, tables), generated(kind, size),
