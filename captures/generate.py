@@ -18,7 +18,8 @@ import sys
 sys.dont_write_bytecode = True  # the folder holds sources and captures only
 
 # pylint: disable=wrong-import-position
-from gen import bench, hostile, sample, scenes_kafka, scenes_mqtt, scenes_websocket
+from gen import (bench, hostile, sample, scenes_kafka, scenes_mqtt, scenes_mqttsn,
+                 scenes_websocket)
 from gen.scene import FIRST_PORT, KafkaTalk, MqttTalk, WebSocketTalk, record
 
 FILES = {
@@ -28,13 +29,14 @@ FILES = {
        for name, scenes in scenes_kafka.SCENES.items()},
     **{name: functools.partial(record, WebSocketTalk, scenes)
        for name, scenes in scenes_websocket.SCENES.items()},
+    'mqttsn': scenes_mqttsn.record,
     'sample': sample.record,
 }
 
 
 def list_scenes():
     for name, scenes in {**scenes_mqtt.SCENES, **scenes_kafka.SCENES,
-                         **scenes_websocket.SCENES}.items():
+                         **scenes_websocket.SCENES, **scenes_mqttsn.SCENES}.items():
         for port, (scene, options) in enumerate(scenes, FIRST_PORT):
             title = options.get('name', scene.__name__.replace('_', '-'))
             print(name, port, title, scene.__doc__ or '', sep='\t')

@@ -134,6 +134,9 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
     if (proto == WL_PROTO_MQTT) {
         ex->u.mqtt.legs = UINT32_MAX;
         ex->u.mqtt.reason = WL_REASON_NONE;
+    } else if (proto == WL_PROTO_MQTTSN) {
+        ex->u.mqttsn.legs = UINT32_MAX;
+        ex->u.mqttsn.reason = WL_REASON_NONE;
     } else if (proto == WL_PROTO_KAFKA) {
         ex->u.kafka.details = UINT32_MAX;
         ex->u.kafka.wait_ns = WL_NO_TIME;
@@ -208,7 +211,8 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
 
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex)
 {
-    wl_legs_t *legs = arena_add(&store->legs, &ex->u.mqtt.legs);
+    wl_legs_t *legs =
+        arena_add(&store->legs, ex->proto == WL_PROTO_MQTT ? &ex->u.mqtt.legs : &ex->u.mqttsn.legs);
 
     legs->pubrec_first_ns = legs->pubrec_last_ns = WL_NO_TIME;
     legs->pubrel_first_ns = legs->pubrel_last_ns = WL_NO_TIME;
@@ -217,10 +221,11 @@ wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex)
 
 wl_legs_t *wl_store_legs(const wl_store_t *store, const wl_exchange_t *ex)
 {
-    if (ex->proto != WL_PROTO_MQTT || ex->u.mqtt.legs == UINT32_MAX) {
-        return NULL;
-    }
-    return arena_get(&store->legs, ex->u.mqtt.legs);
+    uint32_t index = ex->proto == WL_PROTO_MQTT     ? ex->u.mqtt.legs
+                     : ex->proto == WL_PROTO_MQTTSN ? ex->u.mqttsn.legs
+                                                    : UINT32_MAX;
+
+    return index == UINT32_MAX ? NULL : arena_get(&store->legs, index);
 }
 
 wl_kafka_details_t *wl_store_add_kafka(wl_store_t *store, const wl_kafka_details_t *like,

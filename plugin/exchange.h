@@ -28,7 +28,7 @@ typedef uint32_t wl_string_t;
 typedef uint32_t wl_exchange_id_t;
 #define WL_EXCHANGE_NONE UINT32_MAX
 
-typedef enum { WL_PROTO_MQTT, WL_PROTO_KAFKA, WL_PROTO_COUNT } wl_proto_t;
+typedef enum { WL_PROTO_MQTT, WL_PROTO_KAFKA, WL_PROTO_MQTTSN, WL_PROTO_COUNT } wl_proto_t;
 
 /* What happened on a frame. The order is the order in the tree of one message. */
 typedef enum {
@@ -66,6 +66,21 @@ enum {
     WL_MQTT_AUTH
 };
 
+/* MQTT-SN exchange kinds. */
+enum {
+    WL_SN_EX_CONNECT = 1,
+    WL_SN_EX_WILL_TOPIC, /* the gateway asks */
+    WL_SN_EX_WILL_MESSAGE,
+    WL_SN_EX_REGISTER,
+    WL_SN_EX_PUBLISH,
+    WL_SN_EX_SUBSCRIBE,
+    WL_SN_EX_UNSUBSCRIBE,
+    WL_SN_EX_PING,
+    WL_SN_EX_WILL_TOPIC_UPDATE,
+    WL_SN_EX_WILL_MESSAGE_UPDATE,
+    WL_SN_EX_DISCONNECT
+};
+
 #define WL_REASON_NONE (-1) /* no reason code on the wire or not readable */
 #define WL_KAFKA_ACKS_UNKNOWN G_MININT8
 
@@ -101,8 +116,8 @@ typedef struct {
     uint32_t request_frame;                    /* frame that completed Q */
     uint32_t answer_frame;                     /* frame that completed R */
     uint32_t ack_frame;
-    uint32_t stream; /* tcp.stream */
-    uint32_t id;     /* MQTT packet id, Kafka correlation id (bits of an int32) */
+    uint32_t stream; /* tcp.stream; of MQTT-SN udp.stream */
+    uint32_t id;     /* MQTT packet id, Kafka correlation id (bits of an int32), MQTT-SN MsgId */
     uint32_t size;   /* bytes of Q, header included */
     wl_string_t client;
     uint16_t retries;
@@ -129,6 +144,16 @@ typedef struct {
             int8_t acks;                 /* of a Produce */
             uint8_t known;               /* WL_KAFKA_* bits */
         } kafka;
+        struct {
+            wl_string_t topic; /* as far as its name is known */
+            wl_string_t node;  /* behind a forwarder: its name for the client */
+            uint32_t legs;     /* QoS 2: index for wl_store_legs(), else UINT32_MAX */
+            uint32_t content;  /* hash of the request */
+            uint16_t topic_id;
+            int16_t reason; /* return code of the answer, WL_REASON_NONE */
+            uint8_t kind, topic_type;
+            int8_t qos; /* -1 without a connection */
+        } mqttsn;
     } u;
 } wl_exchange_t;
 

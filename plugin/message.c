@@ -25,6 +25,9 @@ static void count_resent(wl_matcher_t *matcher, const wl_message_t *message, boo
 {
     wl_half_t *half = &message->stream->half[message->direction];
 
+    if (message->stream->is_udp) {
+        return;
+    }
     if (!message->end_seq_known) {
         wl_store_add_resent(matcher->store, ex_id, WL_RESENT_UNKNOWN);
     } else if (is_request) {

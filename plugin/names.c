@@ -318,3 +318,40 @@ const char *wl_kafka_api_name(int api, char *buffer, size_t size)
     g_snprintf(buffer, (gulong)size, api < 0 ? "(unknown)" : "API %d", api);
     return buffer;
 }
+
+const value_string wl_mqttsn_kind_names[] = {
+    {WL_SN_EX_CONNECT, "Connect"},
+    {WL_SN_EX_WILL_TOPIC, "Will topic"},
+    {WL_SN_EX_WILL_MESSAGE, "Will message"},
+    {WL_SN_EX_REGISTER, "Register"},
+    {WL_SN_EX_PUBLISH, "Publish"},
+    {WL_SN_EX_SUBSCRIBE, "Subscribe"},
+    {WL_SN_EX_UNSUBSCRIBE, "Unsubscribe"},
+    {WL_SN_EX_PING, "Ping"},
+    {WL_SN_EX_WILL_TOPIC_UPDATE, "Will topic update"},
+    {WL_SN_EX_WILL_MESSAGE_UPDATE, "Will message update"},
+    {WL_SN_EX_DISCONNECT, "Disconnect"},
+    {0, NULL},
+};
+
+const value_string wl_mqttsn_code_names[] = {
+    {0, "Accepted"},
+    {1, "Rejected: congestion"},
+    {2, "Rejected: invalid topic id"},
+    {3, "Rejected: not supported"},
+    {0, NULL},
+};
+
+const value_string wl_mqttsn_sender_names[] = {
+    {0, "client"},
+    {1, "gateway"},
+    {0, NULL},
+};
+
+const value_string wl_mqttsn_topic_type_names[] = {
+    {0, "Registered id"},
+    {1, "Predefined id"},
+    {2, "Short name"},
+    {3, "Reserved"},
+    {0, NULL},
+};

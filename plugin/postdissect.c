@@ -16,6 +16,7 @@
 #include <epan/tap.h>
 #include <epan/to_str.h>
 
+#include "datagrams.h"
 #include "framing.h"
 #include "framing_ws.h"
 #include "lookup.h"
@@ -80,6 +81,11 @@ static void file_opened(void)
                         (enabled(wl_mptcp_proto()) ? WL_WANT_MPTCP : 0) |
                         (pref_all_streams ? WL_WANT_TRANSPORT : 0);
     }
+    matcher.store = wl_store_new();
+    if (wl_datagrams_open(enabled(proto_wirelat) && enabled(wl_shown_mqttsn.proto), matcher.store,
+                          matcher.health, pref_pending_stream, pref_pending_total)) {
+        wanted_groups |= WL_WANT_MQTTSN;
+    }
     matcher.streams = wl_streams_new(pref_pending_stream);
     wl_framing_apply(matcher.health, matcher.streams, wanted_groups & WL_WANT_MQTT,
                      wanted_groups & WL_WANT_KAFKA, reassembles_out_of_order);
@@ -89,7 +95,6 @@ static void file_opened(void)
                     ? NULL
                     : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES |
                                      (dissects_esp() ? WL_WANT_LENGTH : 0)));
-    matcher.store = wl_store_new();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     paths = wl_paths_new((int64_t)pref_jitter_gap_ms * 1000000, pref_stream_frames);
     wl_mptcp_opened(wanted_groups & WL_WANT_MPTCP);
@@ -99,6 +104,7 @@ static void file_opened(void)
 
 static void file_closed(void)
 {
+    wl_datagrams_close();
     wl_framing_ws_close();
     wl_lookup_clear();
     wl_pending_free(matcher.pending);
@@ -182,6 +188,7 @@ typedef struct {
     bool has_pdu, has_parts;
     bool has_websocket;
     const field_info *http;
+    const proto_node *datagram; /* an MQTT-SN message */
 } outline_t;
 
 static outline_t outline_of(proto_tree *tree)
@@ -215,6 +222,9 @@ static outline_t outline_of(proto_tree *tree)
         case WL_ITEM_HTTP:
             outline.http = PNODE_FINFO(node);
             break;
+        case WL_ITEM_MQTTSN:
+            outline.datagram = node;
+            break;
         case WL_ITEM_WEBSOCKET:
             outline.has_websocket = true;
             break;
@@ -228,10 +238,10 @@ static outline_t outline_of(proto_tree *tree)
 /* Bounds that were hit since the last time, by whatever the frame brought. */
 static void note_forgotten(uint32_t frame)
 {
-    uint64_t dropped = wl_streams_dropped(matcher.streams) +
-                       wl_store_counters(matcher.store)->strings_dropped +
-                       wl_store_counters(matcher.store)->exchanges_dropped +
-                       matcher.kafka->dropped + wl_paths_dropped(paths) + wl_mptcp_forgotten();
+    uint64_t dropped =
+        wl_streams_dropped(matcher.streams) + wl_store_counters(matcher.store)->strings_dropped +
+        wl_store_counters(matcher.store)->exchanges_dropped + matcher.kafka->dropped +
+        wl_datagrams_dropped() + wl_paths_dropped(paths) + wl_mptcp_forgotten();
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));
@@ -407,6 +417,10 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     unsigned direction;
     bool ours, multipath;
 
+    if (outline.datagram != NULL && pinfo->fd->has_ts) {
+        wl_datagrams_take(pinfo, outline.datagram);
+        note_forgotten(pinfo->num);
+    }
     if (outline.tcp == NULL || !pinfo->fd->has_ts ||
         !wl_read_header(pinfo, outline.tcp, &segment, &payload_start)) {
         return;
@@ -471,7 +485,9 @@ static void tap_path(packet_info *pinfo)
 
 static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
 {
-    static wl_shown_t *const shown[WL_PROTO_COUNT] = {&wl_shown_mqtt, &wl_shown_kafka};
+    static wl_shown_t *const shown[WL_PROTO_COUNT] = {[WL_PROTO_MQTT] = &wl_shown_mqtt,
+                                                      [WL_PROTO_KAFKA] = &wl_shown_kafka,
+                                                      [WL_PROTO_MQTTSN] = &wl_shown_mqttsn};
     uint32_t count, first = wl_store_events(matcher.store, pinfo->num, &count);
 
     for (uint32_t i = 0; i < count; i++) {
@@ -544,6 +560,7 @@ struct pref_module *wl_postdissect_register(void)
         "missing in the table wirelat,streams.",
         10, &pref_stream_frames);
     wl_framing_register(proto_wirelat, module);
+    wl_datagrams_register(module);
     tap_health = register_tap("wirelat.health");
     tap_stream = register_tap("wirelat.stream");
     register_init_routine(file_opened);
@@ -557,4 +574,5 @@ void wl_postdissect_handoff(void)
     wl_read_resolve();
     wl_lookup_handoff();
     wl_framing_handoff();
+    wl_datagrams_handoff();
 }

@@ -29,7 +29,8 @@
     X(HTTP, "http", NODES)                     \
     X(WEBSOCKET, "websocket", NODES)           \
     X(MQTT, "mqtt", NODES)                     \
-    X(KAFKA, "kafka", NODES)
+    X(KAFKA, "kafka", NODES)                   \
+    X(MQTTSN, "mqttsn", MQTTSN)
 
 typedef enum {
     WL_ITEM_NONE,
@@ -47,7 +48,8 @@ enum {
     WL_WANT_KAFKA = 4,
     WL_WANT_NODES = 8,
     WL_WANT_MPTCP = 16, /* no items of its own: the TCP header's bytes */
-    WL_WANT_LENGTH = 32
+    WL_WANT_LENGTH = 32,
+    WL_WANT_MQTTSN = 64
 };
 
 /* Resolves all names; call when every dissector has registered. Names this Wireshark does not have

@@ -82,13 +82,14 @@ static bool get_path_rtt(const wl_record_t *record, wl_value_t *value)
 
     value->integer = wl_store_path_rtt(
         record->store, ex, record->event == WL_EVENT_ANSWER ? ex->answer_frame : ex->ack_frame);
-    return ends_exchange(record) && value->integer != WL_NO_TIME;
+    return ex->proto != WL_PROTO_MQTTSN && ends_exchange(record) && value->integer != WL_NO_TIME;
 }
 
 static bool get_tcp_retransmissions(const wl_record_t *record, wl_value_t *value)
 {
     value->integer = wl_store_resent(record->store, record->id);
-    return ends_exchange(record) && value->integer != WL_RESENT_UNKNOWN;
+    return record->ex->proto != WL_PROTO_MQTTSN && ends_exchange(record) &&
+           value->integer != WL_RESENT_UNKNOWN;
 }
 
 #define ANY_EVENT ((1u << WL_EVENT_COUNT) - 1)
@@ -107,13 +108,16 @@ static const wl_field_t common_fields[] = {
     {"ack_time", "TCP ACK time", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_ACK), false,
      get_ack_time,
      "From the first byte of the request to the first TCP ACK that covers its last byte; includes "
-     "the receiver's delayed ACK"},
+     "the receiver's delayed ACK",
+     true},
     {"path_rtt", "Path round trip", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_END, false, get_path_rtt,
      "Smallest TCP round trip so far of what the requester sends on this stream, from the capture "
-     "point to the peer and back: the network's share of the service time"},
+     "point to the peer and back: the network's share of the service time",
+     true},
     {"tcp_retransmissions", "TCP retransmissions", FT_UINT32, BASE_DEC, NULL, ON_END, false,
      get_tcp_retransmissions,
-     "TCP segments of the request and the answer that were sent again before the exchange ended"},
+     "TCP segments of the request and the answer that were sent again before the exchange ended",
+     true},
     {"response_in", "Answered in frame", FT_FRAMENUM, BASE_NONE,
      FRAMENUM_TYPE(FT_FRAMENUM_RESPONSE), ON_REQUEST, true, get_response_in,
      "Frame that completes the answer (known from the second pass on)"},
@@ -124,7 +128,7 @@ static const wl_field_t common_fields[] = {
      "Frame that completed the request that was answered before"},
     {"ack_to", "Acknowledges frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_ACK),
      WL_ON(WL_EVENT_ACK), false, get_request_frame,
-     "Frame that completed the request this TCP ACK covers"},
+     "Frame that completed the request this TCP ACK covers", true},
     {"retry_of", "Retry of frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_RETRANS_PREV),
      WL_ON(WL_EVENT_RETRY), false, get_request_frame,
      "Frame that completed the request when it was sent first"},
@@ -132,8 +136,8 @@ static const wl_field_t common_fields[] = {
      "Client id of the connection"},
     {"size", "Size", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_size,
      "Bytes of the request, header included (of the answer when the request was not captured)"},
-    {"stream", "TCP stream", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_stream,
-     "tcp.stream of the exchange"},
+    {"stream", "Stream", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_stream,
+     "tcp.stream of the exchange; of MQTT-SN udp.stream"},
 };
 
 const wl_field_t *wl_show_common(unsigned *count)
@@ -183,17 +187,21 @@ static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, u
     /* Wireshark keeps pointers into both for as long as it runs. */
     int *ids = g_new(int, count);
     hf_register_info *infos = g_new0(hf_register_info, count);
+    unsigned used = 0;
 
     for (unsigned i = 0; i < count; i++) {
         ids[i] = -1;
-        infos[i].p_id = &ids[i];
-        infos[i].hfinfo = (header_field_info){
+        if (shown->over_udp && fields[i].over_tcp) {
+            continue;
+        }
+        infos[used].p_id = &ids[i];
+        infos[used++].hfinfo = (header_field_info){
             fields[i].title,   g_strdup_printf("%s.%s", shown->filter_name, fields[i].name),
             fields[i].type,    fields[i].display,
             fields[i].strings, 0,
             fields[i].blurb,   HFILL};
     }
-    proto_register_field_array(shown->proto, infos, (int)count);
+    proto_register_field_array(shown->proto, infos, (int)used);
     return ids;
 }
 
@@ -246,6 +254,7 @@ static void add_value(proto_tree *tree, int id, tvbuff_t *tvb, const wl_field_t 
     case FT_BOOLEAN:
         item = proto_tree_add_boolean(tree, id, tvb, 0, 0, (uint32_t)value->integer);
         break;
+    case FT_INT8:
     case FT_INT16:
     case FT_INT32:
         item = proto_tree_add_int(tree, id, tvb, 0, 0, (int32_t)value->integer);
@@ -262,8 +271,8 @@ static void add_fields(proto_tree *tree, tvbuff_t *tvb, const wl_field_t *fields
     for (unsigned i = 0; i < count; i++) {
         wl_value_t value;
 
-        if ((fields[i].events & WL_ON(record->event)) && (later_pass || !fields[i].second_pass) &&
-            fields[i].get(record, &value)) {
+        if (ids[i] != -1 && (fields[i].events & WL_ON(record->event)) &&
+            (later_pass || !fields[i].second_pass) && fields[i].get(record, &value)) {
             add_value(tree, ids[i], tvb, &fields[i], &value);
         }
     }

@@ -27,11 +27,13 @@ typedef struct {
     bool second_pass; /* only a later pass can know it */
     bool (*get)(const wl_record_t *record, wl_value_t *value);
     const char *blurb;
+    bool over_tcp; /* of what TCP tells: no such field where there is none */
 } wl_field_t;
 
 /* One protocol's computed fields. */
 typedef struct {
     const char *title, *short_name, *filter_name;
+    bool over_udp;            /* there is no TCP beneath it */
     const wl_field_t *fields; /* its own, beside the common ones */
     unsigned field_count;
     /* One line for the head of an event's subtree. */
@@ -42,7 +44,7 @@ typedef struct {
     expert_field *experts;
 } wl_shown_t;
 
-extern wl_shown_t wl_shown_mqtt, wl_shown_kafka;
+extern wl_shown_t wl_shown_mqtt, wl_shown_kafka, wl_shown_mqttsn;
 
 /* The fields every protocol has. */
 const wl_field_t *wl_show_common(unsigned *count);

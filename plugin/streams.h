@@ -2,6 +2,7 @@
  * What is remembered of each TCP stream that carries one of the protocols: its two directions, the
  * segments a message in progress may have begun in, the bytes whose TCP ACK is awaited, and the
  * state of the protocol on it. Streams of other traffic have no entry, unless all are followed.
+ * Datagrams have a table of their own, and of a stream no more than number, ends and direction.
  * Knows nothing of epan.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -124,7 +125,8 @@ typedef struct {
 } wl_kafka_stream_t;
 
 typedef struct {
-    uint32_t number; /* tcp.stream */
+    uint32_t number; /* tcp.stream, or udp.stream */
+    bool is_udp;     /* no sequence, no ACK: the halves stay empty */
     bool from_syn;   /* its first segment was a SYN: nothing before it is missing */
     uint16_t port[2];
     uint8_t address[16]; /* source address of direction 0 */

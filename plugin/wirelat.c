@@ -29,6 +29,7 @@ static void register_protocols(void)
     wl_mptcp_register(module);
     wl_show_register(&wl_shown_mqtt);
     wl_show_register(&wl_shown_kafka);
+    wl_show_register(&wl_shown_mqttsn);
     wl_conversation_register();
 }
 

@@ -27,8 +27,9 @@
 #define NAME "wirelat,exchanges"
 #define STANDARD_OUTPUT "-"
 
-enum { TAP_MQTT, TAP_KAFKA, TAP_MPTCP, TAPS };
-static const char *const taps[TAPS] = {"wirelat.mqtt", "wirelat.kafka", "wirelat.mptcp"};
+enum { TAP_MQTT, TAP_KAFKA, TAP_MQTTSN, TAP_MPTCP, TAPS };
+static const char *const taps[TAPS] = {"wirelat.mqtt", "wirelat.kafka", "wirelat.mqttsn",
+                                       "wirelat.mptcp"};
 
 typedef struct {
     char *path;

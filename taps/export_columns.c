@@ -87,7 +87,7 @@ wl_cell_type_t wl_export_cell(const wl_column_t *column, wl_line_t *line, wl_val
 static bool get_protocol(const wl_record_t *record, wl_value_t *value)
 {
     static const char *const names[WL_PROTO_COUNT] = {
-        [WL_PROTO_MQTT] = "mqtt", [WL_PROTO_KAFKA] = "kafka"};
+        [WL_PROTO_MQTT] = "mqtt", [WL_PROTO_KAFKA] = "kafka", [WL_PROTO_MQTTSN] = "mqttsn"};
 
     value->text = names[record->ex->proto];
     return true;
@@ -97,8 +97,9 @@ static bool get_exchange(const wl_record_t *record, wl_value_t *value)
 {
     static wl_row_key_t key; /* used up before the next call */
 
-    value->text = record->ex->proto == WL_PROTO_MQTT ? wl_mqtt_row_name(record->ex)
-                                                     : wl_kafka_row_name(record->ex, &key);
+    value->text = record->ex->proto == WL_PROTO_MQTT     ? wl_mqtt_row_name(record->ex)
+                  : record->ex->proto == WL_PROTO_MQTTSN ? wl_mqttsn_row_name(record->ex)
+                                                         : wl_kafka_row_name(record->ex, &key);
     return true;
 }
 
@@ -174,7 +175,7 @@ static bool get_ack(const wl_record_t *record, wl_value_t *value)
 
 static bool get_retries(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_integer(record->ex->retries, value) && record->ex->proto == WL_PROTO_MQTT;
+    return wl_value_integer(record->ex->retries, value) && record->ex->proto != WL_PROTO_KAFKA;
 }
 
 static bool get_duplicates(const wl_record_t *record, wl_value_t *value)
@@ -282,8 +283,9 @@ static void add_data_columns(void)
 
 const wl_column_t *wl_export_columns(unsigned *count)
 {
-    static const wl_shown_t *const shown[WL_PROTO_COUNT] = {
-        [WL_PROTO_MQTT] = &wl_shown_mqtt, [WL_PROTO_KAFKA] = &wl_shown_kafka};
+    static const wl_shown_t *const shown[WL_PROTO_COUNT] = {[WL_PROTO_MQTT] = &wl_shown_mqtt,
+                                                            [WL_PROTO_KAFKA] = &wl_shown_kafka,
+                                                            [WL_PROTO_MQTTSN] = &wl_shown_mqttsn};
     unsigned common_count;
     const wl_field_t *common = wl_show_common(&common_count);
 

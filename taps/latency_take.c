@@ -51,3 +51,30 @@ int64_t wl_latency_take(wl_table_t *table, const wl_record_t *record, wl_row_t *
     }
     return WL_NO_TIME;
 }
+
+void wl_latency_take_legs(wl_table_t *table, const wl_record_t *record, uint32_t rank)
+{
+    const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
+    wl_row_key_t key = {.rank = rank};
+    int64_t time_ns = WL_NO_TIME;
+
+    if (legs == NULL) {
+        return;
+    }
+    if (record->event == WL_EVENT_PUBREC) {
+        key.text[0] = "  PUBLISH to PUBREC";
+        key.rank += 1;
+        time_ns = wl_span_ns(record->ex->request_first_ns, legs->pubrec_last_ns);
+    } else if (record->event == WL_EVENT_PUBREL) {
+        key.text[0] = "  PUBREC to PUBREL";
+        key.rank += 2;
+        time_ns = wl_span_ns(legs->pubrec_first_ns, legs->pubrel_last_ns);
+    } else if (record->event == WL_EVENT_ANSWER && legs->pubrel_first_ns != WL_NO_TIME) {
+        key.text[0] = "  PUBREL to PUBCOMP";
+        key.rank += 3;
+        time_ns = wl_span_ns(legs->pubrel_first_ns, record->ex->answer_last_ns);
+    } else {
+        return;
+    }
+    wl_table_part(table, wl_table_row(table, &key), time_ns);
+}

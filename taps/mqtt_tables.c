@@ -23,33 +23,6 @@ const char *wl_mqtt_row_name(const wl_exchange_t *ex)
     return val_to_str_const(ex->u.mqtt.kind, wl_mqtt_kind_names, "(unknown)");
 }
 
-static void take_legs(wl_table_t *table, const wl_record_t *record)
-{
-    const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
-    wl_row_key_t key = {.rank = rank_of(record->ex)};
-    int64_t time_ns = WL_NO_TIME;
-
-    if (legs == NULL) {
-        return;
-    }
-    if (record->event == WL_EVENT_PUBREC) {
-        key.text[0] = "  PUBLISH to PUBREC";
-        key.rank += 1;
-        time_ns = wl_span_ns(record->ex->request_first_ns, legs->pubrec_last_ns);
-    } else if (record->event == WL_EVENT_PUBREL) {
-        key.text[0] = "  PUBREC to PUBREL";
-        key.rank += 2;
-        time_ns = wl_span_ns(legs->pubrec_first_ns, legs->pubrel_last_ns);
-    } else if (record->event == WL_EVENT_ANSWER && legs->pubrel_first_ns != WL_NO_TIME) {
-        key.text[0] = "  PUBREL to PUBCOMP";
-        key.rank += 3;
-        time_ns = wl_span_ns(legs->pubrel_first_ns, record->ex->answer_last_ns);
-    } else {
-        return;
-    }
-    wl_table_part(table, wl_table_row(table, &key), time_ns);
-}
-
 static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
@@ -57,7 +30,7 @@ static void take_latency(wl_table_t *table, const void *tapped, packet_info *pin
     wl_row_t *row = wl_table_row(table, &key);
 
     wl_latency_take(table, record, row, row);
-    take_legs(table, record);
+    wl_latency_take_legs(table, record, rank_of(record->ex));
 }
 
 static wl_row_t *client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)

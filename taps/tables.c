@@ -408,6 +408,12 @@ void wl_table_request(wl_table_t *table, wl_row_t *row, wl_exchange_id_t id)
     write_requests(table, row);
 }
 
+void wl_table_one_way(wl_table_t *table, wl_row_t *row)
+{
+    row->requests++;
+    write_requests(table, row);
+}
+
 void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_exchange_id_t id,
                      int64_t time_ns)
 {
@@ -635,6 +641,7 @@ void wl_table_register(const wl_table_def_t *def)
 void wl_tables_register(void)
 {
     wl_mqtt_tables_register();
+    wl_mqttsn_tables_register();
     wl_kafka_tables_register();
     wl_srt_tables_register();
     wl_health_table_register();

@@ -78,6 +78,8 @@ void wl_table_remember(wl_table_t *table, uint32_t number, wl_row_t *row);
 
 /* A request of this exchange belongs to the row. */
 void wl_table_request(wl_table_t *table, wl_row_t *row, wl_exchange_id_t id);
+/* A request without answer by design, which nothing acknowledges either. */
+void wl_table_one_way(wl_table_t *table, wl_row_t *row);
 /* It was answered. `asked` is the row it was counted in as a request; if that is another, the
  * request moves. A request that the table's filter hid is not counted as one. */
 void wl_table_answer(wl_table_t *table, wl_row_t *row, wl_row_t *asked, wl_exchange_id_t id,
@@ -98,6 +100,7 @@ void *wl_table_row_data_full(wl_row_t *row, size_t size, void (*free_data)(void 
 
 /* The tables themselves, one file each. */
 void wl_mqtt_tables_register(void);
+void wl_mqttsn_tables_register(void);
 void wl_kafka_tables_register(void);
 void wl_srt_tables_register(void);
 void wl_health_table_register(void);

@@ -98,16 +98,16 @@ def plain_fields(capture, names, *arguments, **options):
 
 
 @functools.cache
-def events(capture, *arguments, check=True):
+def events(capture, *arguments, check=True, protocols=PROTOCOLS):
     """Every event of every exchange: a dictionary per subtree, fields by their full names, and
     "frame" its frame number. -T json keeps the fields of each subtree together."""
     text = tshark(capture, *arguments, "-T", "json", "--no-duplicate-keys", "-J",
-                  " ".join(("frame", *PROTOCOLS)), "-Y", " or ".join(PROTOCOLS),
+                  " ".join(("frame", *protocols)), "-Y", " or ".join(protocols),
                   check=check).out
     found = []
     for packet in json.loads(text):
         layers = packet["_source"]["layers"]
-        for protocol in PROTOCOLS:
+        for protocol in protocols:
             subtrees = layers.get(protocol, [])
             for subtree in subtrees if isinstance(subtrees, list) else [subtrees]:
                 event = {name: value for name, value in subtree.items()

@@ -9,7 +9,8 @@ import pytest
 
 import harness
 
-OWN = sorted(path.stem for path in harness.CAPTURES.glob("*.pcapng"))
+OWN = sorted(path.stem for path in harness.CAPTURES.glob("*.pcapng")
+             if path.stem != "mqttsn")  # see test_mqttsn
 SHARED = sorted("gen/" + path.stem for path in (harness.SHARED / "gen").glob("*.pcap"))
 LEGS = {"pubrec_time": ("t_first", "t_resp_last"), "pubrel_time": ("t_resp", "t_rel"),
         "pubcomp_time": ("t_rel", "t_comp")}

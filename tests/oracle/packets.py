@@ -129,6 +129,17 @@ def _ip(packet, kind, at):
     return None
 
 
+def datagrams(path):
+    """(frame, time, source, target, payload) of every UDP datagram over IPv4 in Ethernet."""
+    for number, time, link, packet in frames(path):
+        if link != 1 or packet[12:14] != b"\x08\0" or packet[23] != 17:
+            continue
+        start = 14 + (packet[14] & 0x0F) * 4
+        sport, dport, length = struct.unpack_from(">HHH", packet, start)
+        yield (number, time, (packet[26:30], sport), (packet[30:34], dport),
+               packet[start + 8:start + length])
+
+
 def segments(path):
     """Every TCP segment of the file, in its order."""
     for number, time, link, packet in frames(path):
