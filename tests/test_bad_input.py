@@ -17,8 +17,9 @@ SHARED = sorted(path for folder in ("live", "public/mqtt", "public/kafka", "publ
                                     "public/mptcp", "mptcpv1")
                 for path in (harness.SHARED / folder).glob("*.pcap*"))
 PORTS = ("-o", "wirelat.kafka_tcp_ports:9093-9094,9292-9294,33197,33551,36333",
-         "-o", "wirelat.mqtt_tcp_ports:1884,31883,8080")
-TABLES = ("mqtt,latency", "mqtt,clients", "kafka,latency", "kafka,clients", "mqtt,srt",
+         "-o", "wirelat.mqtt_tcp_ports:1884,31883",
+         "-o", "wirelat.mqttsn_udp_ports:1885")
+TABLES = ("mqtt,latency", "mqtt,clients", "mqttsn,latency", "kafka,latency", "kafka,clients", "mqtt,srt",
           "kafka,srt", "wirelat,health", "wirelat,exchanges,/dev/null")
 ALL_TABLES = tuple(part for name in TABLES for part in ("-z", name))
 
@@ -71,7 +72,8 @@ def test_cut(workshop, capture, edit):
     assert "wirelat" not in run.err
 
 
-@pytest.mark.parametrize("capture", OWN, ids=name_of)
+@pytest.mark.parametrize("capture", [path for path in OWN if path.stem not in (
+    "mqttsn", "mqtt_websocket")], ids=name_of)
 def test_start_in_mid_stream(workshop, capture):
     late = edited(workshop, capture, without=("1-37",))
     streams = {int(f): s for f, s in harness.plain_fields(late, ["frame.number", "tcp.stream"])}

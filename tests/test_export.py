@@ -27,7 +27,7 @@ OWN_COLUMNS = {"protocol", "exchange", "outcome", "request_frame", "answer_frame
 SOME = [path for path in SHARED if path.stem in (
     "mqtt_v5_features", "mqtt_anomalies_v4", "mqtt_v4_burst_qos2", "mqtt_v5_lossy_qos1",
     "kafka_kgo_v2_5", "kafka_kgo_lossy_125k", "derived_kafka_caploss", "ndpi-kafka")]
-CAPTURES = [path for path in OWN if not path.stem.startswith("mptcp")] + (SOME or [NONE])
+CAPTURES = [path for path in OWN if not path.stem.startswith(("mptcp", "mqttsn"))] + (SOME or [NONE])
 VALUES = {"true": True, "false": False}
 
 

@@ -4,6 +4,8 @@ against the oracle, the known delays of the shared capture, the table, ports, an
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
+import csv
+import io
 import random
 import statistics
 import subprocess
@@ -314,3 +316,21 @@ def test_cut_messages_are_counted_and_open_nothing(tmp_path):
     assert rows["Messages refused as impossible"] > 10
     whole = {identity(event) for event in said(OWN)}
     assert {identity(event) for event in said(cut) if event["what"] == "answer"} <= whole
+
+
+def test_export():
+    """One line per exchange, with what its events say together."""
+    text = harness.tshark(OWN, "-q", *PORT, "-z", f"wirelat,exchanges,-,{P}").out
+    lines = list(csv.DictReader(io.StringIO(text)))
+    events = [event for event in oracle.read(OWN, 1885) if event["what"] == "request"]
+    lines = {int(line["request_frame"]): line for line in lines if line["request_frame"]}
+    assert set(lines) == {event["frame"] for event in events}
+    outcomes = {"reused": "id reused"}
+    for event in events:
+        line = lines[event["frame"]]
+        assert line["protocol"] == "mqttsn"
+        assert line["outcome"] == outcomes.get(event["outcome"], event["outcome"])
+        assert line["retries"] == str(event["retries"])
+        assert line["topic"] == event["topic"]
+        assert line["path_rtt_ns"] == line["tcp_retransmissions"] == line["ack_time_ns"] == ""
+        assert int(line["request_first_ns"]) == event["at"]
