@@ -421,7 +421,7 @@ SQL_TYPES = {"text": {"VARCHAR"}, "integer": {"BIGINT"}, "boolean": {"BOOLEAN"},
 
 def documented():
     return {name: (kind, of) for name, kind, of in
-            re.findall(r"^\| `(\w+)` \| ([^|]+) \| (\w+) \|", PAGE, re.M)}
+            re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([\w-]+) \|", PAGE, re.M)}
 
 
 def test_every_column_is_documented():
