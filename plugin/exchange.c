@@ -43,7 +43,7 @@ typedef struct {
 G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104 && sizeof(log_entry_t) == 8);
 
 struct wl_store {
-    arena_t exchanges, legs, kafka, log;
+    arena_t exchanges, legs, kafka, notes, log;
     GHashTable *path_rtts;  /* stream and direction -> GArray of path_rtt_t, each below the last */
     GHashTable *resent;     /* exchange id -> count; most exchanges have none */
     GHashTable *duplicates; /* the same of further answers */
@@ -84,6 +84,7 @@ wl_store_t *wl_store_new(void)
     arena_init(&store->exchanges, sizeof(wl_exchange_t));
     arena_init(&store->legs, sizeof(wl_legs_t));
     arena_init(&store->kafka, sizeof(wl_kafka_details_t));
+    arena_init(&store->notes, sizeof(wl_mqtt_note_t));
     arena_init(&store->log, sizeof(log_entry_t));
     store->path_rtts =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify)g_array_unref);
@@ -105,6 +106,7 @@ void wl_store_free(wl_store_t *store)
     g_ptr_array_free(store->exchanges.blocks, TRUE);
     g_ptr_array_free(store->legs.blocks, TRUE);
     g_ptr_array_free(store->kafka.blocks, TRUE);
+    g_ptr_array_free(store->notes.blocks, TRUE);
     g_ptr_array_free(store->log.blocks, TRUE);
     g_hash_table_destroy(store->path_rtts);
     g_hash_table_destroy(store->resent);
@@ -133,6 +135,7 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
     ex->answer_first_ns = ex->answer_last_ns = ex->ack_ns = WL_NO_TIME;
     if (proto == WL_PROTO_MQTT) {
         ex->u.mqtt.legs = UINT32_MAX;
+        ex->u.mqtt.original = WL_EXCHANGE_NONE;
         ex->u.mqtt.reason = WL_REASON_NONE;
     } else if (proto == WL_PROTO_MQTTSN) {
         ex->u.mqttsn.legs = UINT32_MAX;
@@ -163,6 +166,19 @@ void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchan
         g_hash_table_insert(store->duplicates, GUINT_TO_POINTER(id),
                             GUINT_TO_POINTER(wl_store_duplicates(store, id) + 1));
     }
+}
+
+void wl_store_log_note(wl_store_t *store, uint32_t frame, wl_event_t event,
+                       const wl_mqtt_note_t *note)
+{
+    uint32_t index;
+
+    if (store->notes.used >= MAX_EXCHANGES) {
+        store->counters.exchanges_dropped++;
+        return;
+    }
+    *(wl_mqtt_note_t *)arena_add(&store->notes, &index) = *note;
+    wl_store_log(store, frame, event, index);
 }
 
 static uint32_t log_frame(const wl_store_t *store, uint32_t index)
@@ -205,7 +221,12 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
 
     record->event = (wl_event_t)entry->event;
     record->id = entry->exchange;
-    record->ex = wl_store_get(store, entry->exchange);
+    record->note = NULL;
+    if (record->event >= WL_EVENT_AUTH) {
+        record->note = arena_get(&store->notes, entry->exchange);
+        record->id = record->note->exchange;
+    }
+    record->ex = wl_store_get(store, record->id);
     record->store = store;
 }
 

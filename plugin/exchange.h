@@ -40,6 +40,9 @@ typedef enum {
     WL_EVENT_RETRY,     /* Q (or its PUBREL) sent again by the application while pending */
     WL_EVENT_DUPLICATE, /* a further answer to a finished exchange */
     WL_EVENT_ORPHAN,    /* an answer whose request was not captured */
+    WL_EVENT_AUTH,      /* MQTT: an authentication went one step further */
+    WL_EVENT_SILENCE,   /* MQTT: ends a silence of the client longer than its keep-alive allows */
+    WL_EVENT_SESSION,   /* MQTT: DISCONNECT, or the connection's end without one */
     WL_EVENT_COUNT
 } wl_event_t;
 
@@ -81,6 +84,16 @@ enum {
     WL_SN_EX_DISCONNECT
 };
 
+/* What is known of an MQTT exchange. */
+enum {
+    WL_MQTT_IN_FLIGHT = 1u << 0, /* counts among the packets in flight of its connection */
+    WL_MQTT_COPY = 1u << 1,      /* a PUBLISH to a subscriber whose original was looked for */
+    WL_MQTT_AMBIGUOUS = 1u << 2  /* that original may be another */
+};
+
+/* How an MQTT connection ended: what it was, and bit 0 set if by the broker. */
+enum { WL_MQTT_END_DISCONNECT = 2, WL_MQTT_END_FIN = 4, WL_MQTT_END_RST = 6 };
+
 #define WL_REASON_NONE (-1) /* no reason code on the wire or not readable */
 #define WL_KAFKA_ACKS_UNKNOWN G_MININT8
 
@@ -98,6 +111,19 @@ typedef struct {
     int64_t pubrec_first_ns, pubrec_last_ns;
     int64_t pubrel_first_ns, pubrel_last_ns;
 } wl_legs_t;
+
+/* What belongs to one event of an MQTT exchange and not to the whole. */
+typedef struct {
+    /* AUTH: from the first byte of the packet it follows to its last. SILENCE: from the client's
+     * last packet to the next. SESSION: from the CONNECT's first byte to the end. */
+    int64_t start_ns, end_ns;
+    int64_t silence_ns;        /* SESSION: longest silence of the client, WL_NO_TIME */
+    wl_exchange_id_t exchange; /* Connect or Re-authenticate */
+    uint16_t keep_alive_s;     /* that is in force, 0 none */
+    int16_t reason;            /* of a DISCONNECT, WL_REASON_NONE */
+    uint8_t end;               /* SESSION: WL_MQTT_END_* */
+    bool by_broker;            /* AUTH: who sent it */
+} wl_mqtt_note_t;
 
 /* What few Kafka exchanges have, or many share: one record for all requests of a connection that
  * name the same group and member, and one of its own for an answer that adds to it. */
@@ -129,8 +155,12 @@ typedef struct {
             wl_string_t topic;
             wl_string_t assigned_client; /* of a CONNECT, known from its CONNACK on */
             uint32_t legs;               /* QoS 2: index for wl_store_legs(), else UINT32_MAX */
+            wl_exchange_id_t original;   /* of a copy to a subscriber: the publish, or ..._NONE */
             int16_t reason;              /* of the last answer, WL_REASON_NONE */
+            uint16_t inflight;        /* QoS 1, 2: of its sender, itself included; 65,535 at most */
+            uint16_t receive_maximum; /* of the receiver, 0 unknown */
             uint8_t kind, qos, version;
+            uint8_t known; /* WL_MQTT_* bits */
         } mqtt;
         struct {
             int64_t wait_ns;     /* once answered: spent behind an earlier request, WL_NO_TIME */
@@ -164,6 +194,7 @@ typedef struct {
     wl_exchange_id_t id;
     const wl_exchange_t *ex;
     const wl_store_t *store;
+    const wl_mqtt_note_t *note; /* of WL_EVENT_AUTH and later ones, else NULL */
 } wl_record_t;
 
 /* What was counted but belongs to no exchange. */
@@ -181,6 +212,9 @@ wl_exchange_t *wl_store_get(const wl_store_t *store, wl_exchange_id_t id);
 
 /* Logs an event. Frames never decrease from call to call. */
 void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id);
+/* The same for an event that has a note, which is copied; WL_EVENT_AUTH or later. */
+void wl_store_log_note(wl_store_t *store, uint32_t frame, wl_event_t event,
+                       const wl_mqtt_note_t *note);
 /* The log entries of a frame: the index of the first, their number in *count (0 if none). */
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count);
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record);
@@ -223,6 +257,16 @@ wl_store_counters_t *wl_store_counters(wl_store_t *store);
 static inline int64_t wl_span_ns(int64_t first, int64_t last)
 {
     return first == WL_NO_TIME || last == WL_NO_TIME ? WL_NO_TIME : last - first;
+}
+
+/* MQTT: from the end of a client's publish to the start of this copy of it, or WL_NO_TIME. */
+static inline int64_t wl_mqtt_forward_ns(const wl_store_t *store, const wl_exchange_t *ex)
+{
+    if (ex->u.mqtt.original == WL_EXCHANGE_NONE) {
+        return WL_NO_TIME;
+    }
+    return wl_span_ns(wl_store_get(store, ex->u.mqtt.original)->request_last_ns,
+                      ex->request_first_ns);
 }
 
 /* Kafka: service time less the wait behind earlier requests, or WL_NO_TIME. */

@@ -9,21 +9,22 @@
 #include <stdint.h>
 
 typedef enum {
-    WL_HEALTH_SNAPLEN,        /* frames cut by the snap length */
-    WL_HEALTH_NO_HANDSHAKE,   /* streams whose SYN was not captured */
-    WL_HEALTH_RETRANSMITTED,  /* segments again or out of order, while Wireshark drops those */
-    WL_HEALTH_MISSING,        /* bytes that were acknowledged but never captured */
-    WL_HEALTH_CAPTURED_TWICE, /* segments that are in the file twice */
-    WL_HEALTH_UNSUPPORTED,    /* Kafka messages of a version not known */
-    WL_HEALTH_MALFORMED,      /* Kafka messages not readable to their end */
-    WL_HEALTH_NO_START,       /* messages whose first byte's frame is not known */
-    WL_HEALTH_SKIPPED,        /* bytes skipped until a message began */
-    WL_HEALTH_OUT_OF_STEP,    /* directions in which no message has been found again */
-    WL_HEALTH_ORPHAN,         /* answers without request */
-    WL_HEALTH_GATED,          /* messages refused by a sanity gate */
-    WL_HEALTH_EVICTED,        /* requests forgotten at the bound of the pending table */
+    WL_HEALTH_SNAPLEN,            /* frames cut by the snap length */
+    WL_HEALTH_NO_HANDSHAKE,       /* streams whose SYN was not captured */
+    WL_HEALTH_RETRANSMITTED,      /* segments again or out of order, while Wireshark drops those */
+    WL_HEALTH_MISSING,            /* bytes that were acknowledged but never captured */
+    WL_HEALTH_CAPTURED_TWICE,     /* segments that are in the file twice */
+    WL_HEALTH_UNSUPPORTED,        /* Kafka messages of a version not known */
+    WL_HEALTH_MALFORMED,          /* Kafka messages not readable to their end */
+    WL_HEALTH_NO_START,           /* messages whose first byte's frame is not known */
+    WL_HEALTH_SKIPPED,            /* bytes skipped until a message began */
+    WL_HEALTH_OUT_OF_STEP,        /* directions in which no message has been found again */
+    WL_HEALTH_ORPHAN,             /* answers without request */
+    WL_HEALTH_GATED,              /* messages refused by a sanity gate */
+    WL_HEALTH_EVICTED,            /* requests forgotten at the bound of the pending table */
     WL_HEALTH_NO_MPTCP_HANDSHAKE, /* MPTCP streams whose connection's handshake is not there */
-    WL_HEALTH_FORGOTTEN,      /* segments, awaited ACKs or names dropped at their bound */
+    WL_HEALTH_FORWARDS,           /* publishes forgotten before their copies were found */
+    WL_HEALTH_FORGOTTEN,          /* segments, awaited ACKs or names dropped at their bound */
     WL_HEALTH_COUNT
 } wl_health_kind_t;
 

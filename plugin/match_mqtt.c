@@ -10,6 +10,10 @@
  *
  * Key: stream, direction of the requester and kind, packet id: both ends number their requests
  * from 1, so that equal ids meet in opposite directions. Every PUBLISH also waits for its TCP ACK.
+ * A session that goes on with another connection takes its pending publishes along.
+ *
+ *   CONNECT --> AUTH --> AUTH --> ... --> CONNACK     each step its own time (v5), and the same for
+ *   AUTH --> AUTH --> ... --> AUTH                    re-authentication: the last is the answer
  *
  * In: wl_mqtt_message_t in capture order. Out: exchanges and events in the store.
  * Knows nothing of trees, taps or tables.
@@ -17,6 +21,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "match_mqtt.h"
+
+#include "mqtt_connection.h"
+#include "mqtt_copies.h"
+#include "mqtt_state.h"
 
 enum { FLAG_RETAIN = 0x01, FLAG_QOS = 0x06, FLAG_QOS_SHIFT = 1, FLAG_DUP = 0x08 };
 
@@ -75,7 +83,7 @@ static bool plausible(const wl_mqtt_message_t *message)
 static wl_key_t key_of(const wl_mqtt_message_t *message, unsigned requester, unsigned kind,
                        uint32_t id)
 {
-    return (wl_key_t){message->message.stream->number, requester << 8 | kind, id};
+    return wl_mqtt_key(message->message.stream, requester, kind, id);
 }
 
 static void learn_direction(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t *message)
@@ -92,8 +100,10 @@ static void learn_direction(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t *mes
     }
 }
 
-/* MQTT 5.0 section 3.3.2.3.4: an alias is valid in one direction of one connection. */
-static wl_string_t resolve_topic(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t *message)
+/* MQTT 5.0 section 3.3.2.3.4: an alias is valid in one direction of one connection. A direction has
+ * at most 65,535 of them; what goes beyond the receiver's Topic Alias Maximum is resolved too. */
+static wl_string_t resolve_topic(wl_matcher_t *matcher, wl_mqtt_stream_t *mqtt,
+                                 const wl_mqtt_message_t *message)
 {
     gpointer key = GUINT_TO_POINTER(message->message.direction << 16 | message->topic_alias);
 
@@ -107,7 +117,14 @@ static wl_string_t resolve_topic(wl_mqtt_stream_t *mqtt, const wl_mqtt_message_t
     if (mqtt->aliases == NULL) {
         mqtt->aliases = g_hash_table_new(g_direct_hash, g_direct_equal);
     }
-    g_hash_table_insert(mqtt->aliases, key, GUINT_TO_POINTER(message->topic));
+    if (g_hash_table_contains(mqtt->aliases, key)) {
+        g_hash_table_insert(mqtt->aliases, key, GUINT_TO_POINTER(message->topic));
+    } else if (matcher->mqtt->aliases < WL_MQTT_MAX_ALIASES) {
+        g_hash_table_insert(mqtt->aliases, key, GUINT_TO_POINTER(message->topic));
+        matcher->mqtt->aliases++;
+    } else {
+        matcher->mqtt->dropped++;
+    }
     return message->topic;
 }
 
@@ -124,34 +141,43 @@ static void fill(wl_exchange_t *ex, const wl_mqtt_message_t *message, unsigned r
 }
 
 /* Sent again while the first is pending: the clock keeps running from the first. */
-static bool match_retry(wl_matcher_t *matcher, const wl_mqtt_message_t *message, wl_key_t key)
+static void count_retry(wl_matcher_t *matcher, const wl_mqtt_message_t *message,
+                        wl_exchange_id_t id)
 {
-    wl_exchange_id_t id;
-    wl_exchange_t *ex;
+    wl_exchange_t *ex = wl_store_get(matcher->store, id);
 
-    if (!(message->header & FLAG_DUP) ||
-        wl_pending_find(matcher->pending, key, &id) != WL_PENDING_FOUND) {
-        return false;
-    }
-    ex = wl_store_get(matcher->store, id);
     if (ex->retries < UINT16_MAX) {
         ex->retries++;
     }
     wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
-    return true;
+}
+
+/* Section 4.9: each end limits how many publishes the other may have in flight. */
+static void count_in_flight(const wl_mqtt_message_t *message, wl_exchange_t *ex)
+{
+    wl_stream_t *stream = message->message.stream;
+    unsigned direction = message->message.direction;
+
+    wl_mqtt_in_flight(stream, ex, direction);
+    ex->u.mqtt.inflight = (uint16_t)MIN(stream->mqtt.inflight[direction], UINT16_MAX);
+    ex->u.mqtt.receive_maximum = stream->mqtt.receive_maximum[direction];
 }
 
 static void match_publish(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
 {
     wl_stream_t *stream = message->message.stream;
     unsigned qos = qos_of(message), direction = message->message.direction;
-    wl_string_t topic = resolve_topic(&stream->mqtt, message);
-    wl_key_t key = key_of(message, direction, WL_MQTT_PUBLISH, message->id);
+    wl_string_t topic = resolve_topic(matcher, &stream->mqtt, message);
     wl_exchange_id_t id;
     wl_exchange_t *ex;
 
-    if (qos > 0 && match_retry(matcher, message, key)) {
-        return;
+    if (qos > 0 && wl_mqtt_find_publish(matcher, message, direction, &id) == WL_PENDING_FOUND) {
+        if (message->header & FLAG_DUP) {
+            wl_mqtt_in_flight(stream, wl_store_get(matcher->store, id), direction);
+            count_retry(matcher, message, id);
+            return;
+        }
+        wl_mqtt_landed(stream, wl_store_get(matcher->store, id), direction);
     }
     ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, qos > 0 ? message->id : 0, &id);
     fill(ex, message, direction);
@@ -163,11 +189,13 @@ static void match_publish(wl_matcher_t *matcher, const wl_mqtt_message_t *messag
     if (qos == 0) {
         ex->flags |= WL_ONE_WAY;
     } else {
-        wl_match_pend(matcher, key, ex, id);
+        wl_match_pend(matcher, key_of(message, direction, WL_MQTT_PUBLISH, message->id), ex, id);
+        count_in_flight(message, ex);
     }
     if (qos == 2) {
         wl_store_add_legs(matcher->store, ex);
     }
+    wl_mqtt_published(matcher, message, ex, id);
     wl_match_await_ack(matcher, &message->message, id);
 }
 
@@ -185,12 +213,46 @@ static void match_request(wl_matcher_t *matcher, const wl_mqtt_message_t *messag
     } else if (type == WL_PINGREQ) {
         key.id = ++mqtt->ping_sent[direction];
     }
-    if (match_retry(matcher, message, key)) {
+    if (type == WL_SUBSCRIBE || type == WL_UNSUBSCRIBE) {
+        wl_mqtt_asks(matcher, message);
+    }
+    if ((message->header & FLAG_DUP) &&
+        wl_pending_find(matcher->pending, key, &id) == WL_PENDING_FOUND) {
+        count_retry(matcher, message, id);
         return;
     }
     ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, message->id, &id);
     fill(ex, message, direction);
     wl_match_pend(matcher, key, ex, id);
+    if (type == WL_CONNECT) {
+        wl_mqtt_connected(matcher, message, id);
+    }
+}
+
+/* What ends a publish. A PUBACK cannot end a QoS 2 one, nor a PUBCOMP a QoS 1 one; a PUBREC only if
+ * it refuses. */
+static void match_publish_answer(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    unsigned type = wl_mqtt_type(message), requester = !message->message.direction;
+    unsigned qos = type == WL_PUBACK ? 1 : 2;
+    wl_exchange_id_t id;
+    wl_pending_result_t result = wl_mqtt_find_publish(matcher, message, requester, &id);
+    wl_exchange_t *ex;
+
+    if (result == WL_PENDING_ORPHAN || wl_store_get(matcher->store, id)->u.mqtt.qos != qos) {
+        ex = wl_match_orphan(matcher, WL_PROTO_MQTT, &message->message, message->id);
+        fill(ex, message, requester);
+        ex->u.mqtt.qos = (uint8_t)qos;
+        ex->u.mqtt.reason = message->reason;
+    } else if (result == WL_PENDING_DUPLICATE) {
+        wl_store_log(matcher->store, message->message.frame, WL_EVENT_DUPLICATE, id);
+    } else {
+        ex = wl_match_answer(matcher, WL_PROTO_MQTT,
+                             key_of(message, requester, WL_MQTT_PUBLISH, message->id),
+                             &message->message, &result);
+        ex->u.mqtt.reason = message->reason;
+        wl_mqtt_landed(message->message.stream, ex, requester);
+    }
 }
 
 static void match_answer(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
@@ -202,21 +264,20 @@ static void match_answer(wl_matcher_t *matcher, const wl_mqtt_message_t *message
     wl_pending_result_t result;
     wl_exchange_t *ex;
 
+    if (type == WL_SUBACK || type == WL_UNSUBACK) {
+        wl_mqtt_granted(matcher, message);
+    }
+    if (type == WL_CONNACK && mqtt->authenticates &&
+        wl_pending_find(matcher->pending, key, &id) == WL_PENDING_FOUND) {
+        wl_mqtt_step(matcher, message, id);
+        mqtt->authenticates = false;
+    }
     if (type == WL_PINGRESP && mqtt->ping_answered[requester] < mqtt->ping_sent[requester]) {
         key.id = ++mqtt->ping_answered[requester]; /* oldest first */
     }
-    /* A PUBACK cannot end a QoS 2 publish, nor a PUBCOMP a QoS 1 one. */
-    if (rules[type].kind == WL_MQTT_PUBLISH &&
-        wl_pending_find(matcher->pending, key, &id) != WL_PENDING_ORPHAN &&
-        wl_store_get(matcher->store, id)->u.mqtt.qos != (type == WL_PUBACK ? 1 : 2)) {
-        ex = wl_match_orphan(matcher, WL_PROTO_MQTT, &message->message, message->id);
-        result = WL_PENDING_ORPHAN;
-    } else {
-        ex = wl_match_answer(matcher, WL_PROTO_MQTT, key, &message->message, &result);
-    }
+    ex = wl_match_answer(matcher, WL_PROTO_MQTT, key, &message->message, &result);
     if (result == WL_PENDING_ORPHAN) {
         fill(ex, message, requester);
-        ex->u.mqtt.qos = type == WL_PUBACK ? 1 : type == WL_PUBCOMP ? 2 : 0;
     }
     if (result != WL_PENDING_DUPLICATE) {
         ex->u.mqtt.reason = message->reason;
@@ -227,14 +288,16 @@ static void match_answer(wl_matcher_t *matcher, const wl_mqtt_message_t *message
             ex->u.mqtt.assigned_client = message->client;
         }
     }
+    if (type == WL_CONNACK && result == WL_PENDING_FOUND) {
+        wl_mqtt_accepted(matcher, message);
+    }
 }
 
 static void match_pubrec(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
 {
     unsigned requester = !message->message.direction;
-    wl_key_t key = key_of(message, requester, WL_MQTT_PUBLISH, message->id);
     wl_exchange_id_t id;
-    wl_pending_result_t result = wl_pending_find(matcher->pending, key, &id);
+    wl_pending_result_t result = wl_mqtt_find_publish(matcher, message, requester, &id);
     wl_exchange_t *ex = result == WL_PENDING_ORPHAN ? NULL : wl_store_get(matcher->store, id);
     wl_legs_t *legs = ex == NULL ? NULL : wl_store_legs(matcher->store, ex);
 
@@ -251,32 +314,27 @@ static void match_pubrec(wl_matcher_t *matcher, const wl_mqtt_message_t *message
     legs->pubrec_first_ns = message->message.first_ns;
     legs->pubrec_last_ns = message->message.last_ns;
     wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREC, id);
-    if (message->reason >= 0x80) {
+    if (message->reason >= WL_REASON_FAILED) {
         /* MQTT 5.0 section 4.3.3: the sender may use the id again, no PUBREL follows. */
-        match_answer(matcher, message);
+        match_publish_answer(matcher, message);
     }
 }
 
 static void match_pubrel(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
 {
-    wl_key_t key = key_of(message, message->message.direction, WL_MQTT_PUBLISH, message->id);
     wl_exchange_id_t id;
-    wl_exchange_t *ex;
     wl_legs_t *legs;
 
-    if (wl_pending_find(matcher->pending, key, &id) != WL_PENDING_FOUND) {
+    if (wl_mqtt_find_publish(matcher, message, message->message.direction, &id) !=
+        WL_PENDING_FOUND) {
         return; /* its PUBCOMP will be counted as an orphan */
     }
-    ex = wl_store_get(matcher->store, id);
-    legs = wl_store_legs(matcher->store, ex);
+    legs = wl_store_legs(matcher->store, wl_store_get(matcher->store, id));
     if (legs == NULL) {
         return;
     }
     if (legs->pubrel_last_ns != WL_NO_TIME) {
-        if (ex->retries < UINT16_MAX) {
-            ex->retries++;
-        }
-        wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
+        count_retry(matcher, message, id);
         return;
     }
     legs->pubrel_first_ns = message->message.first_ns;
@@ -284,23 +342,39 @@ static void match_pubrel(wl_matcher_t *matcher, const wl_mqtt_message_t *message
     wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREL, id);
 }
 
-/* An AUTH that answers one of the other side ends that one's round; any AUTH or CONNECT-time
- * challenge that expects an answer (reason 0x18, or 0x19 from the client) opens a round. */
+static void open_authentication(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    wl_exchange_id_t id;
+    wl_exchange_t *ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, 0, &id);
+
+    fill(ex, message, message->message.direction);
+    wl_match_pend(matcher, key_of(message, message->message.direction, WL_MQTT_AUTH, 0), ex, id);
+    message->message.stream->mqtt.step_ns = message->message.first_ns;
+}
+
+/* MQTT 5.0 section 4.12: challenges and responses belong to the Connect, or later to the
+ * Re-authenticate that the client began; the broker's last one ends that. */
 static void match_auth(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
 {
-    unsigned direction = message->message.direction;
-    bool from_client = message->message.stream->mqtt.client_dir == (int8_t)direction;
+    const wl_mqtt_stream_t *mqtt = &message->message.stream->mqtt;
+    unsigned client = (unsigned)mqtt->client_dir;
+    bool from_client = client == message->message.direction, connecting, begun;
     wl_exchange_id_t id;
-    wl_exchange_t *ex;
 
-    if (wl_pending_find(matcher->pending, key_of(message, !direction, WL_MQTT_AUTH, 0), &id) ==
-        WL_PENDING_FOUND) {
-        match_answer(matcher, message);
+    connecting = wl_pending_find(matcher->pending, key_of(message, client, WL_MQTT_CONNECT, 0),
+                                 &id) == WL_PENDING_FOUND;
+    begun = connecting ||
+            wl_pending_find(matcher->pending, key_of(message, client, WL_MQTT_AUTH, 0), &id) ==
+                WL_PENDING_FOUND;
+    if (from_client && !connecting && (!begun || message->reason == WL_REASON_REAUTHENTICATE)) {
+        open_authentication(matcher, message);
+        return;
     }
-    if (message->reason == WL_REASON_CONTINUE || (from_client && message->reason > 0)) {
-        ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, 0, &id);
-        fill(ex, message, direction);
-        wl_match_pend(matcher, key_of(message, direction, WL_MQTT_AUTH, 0), ex, id);
+    if (begun) {
+        wl_mqtt_step(matcher, message, id);
+    }
+    if (!from_client && !connecting && (!begun || message->reason != WL_REASON_CONTINUE)) {
+        match_answer(matcher, message);
     }
 }
 
@@ -313,9 +387,16 @@ bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
         return false;
     }
     learn_direction(&message->message.stream->mqtt, message);
+    if (message->message.stream->mqtt.client_dir == (int8_t)message->message.direction) {
+        wl_mqtt_heard(matcher, message);
+    }
     switch (type) {
     case WL_PUBLISH:
         match_publish(matcher, message);
+        break;
+    case WL_PUBACK:
+    case WL_PUBCOMP:
+        match_publish_answer(matcher, message);
         break;
     case WL_PUBREC:
         match_pubrec(matcher, message);
@@ -325,6 +406,9 @@ bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
         break;
     case WL_AUTH:
         match_auth(matcher, message);
+        break;
+    case WL_DISCONNECT:
+        wl_mqtt_disconnected(matcher, message);
         break;
     default:
         if (rules[type].role == REQUEST) {

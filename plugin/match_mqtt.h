@@ -29,6 +29,8 @@ enum {
 
 /* Reason code of an AUTH that is not the last of its exchange (MQTT 5.0, section 3.15.2.1). */
 #define WL_REASON_CONTINUE 0x18
+#define WL_REASON_REAUTHENTICATE 0x19
+#define WL_REASON_FAILED 0x80 /* from here on reason codes are refusals (section 2.4) */
 
 typedef struct {
     wl_message_t message;
@@ -41,6 +43,17 @@ typedef struct {
     int16_t reason;        /* WL_REASON_NONE if absent */
     uint8_t version;       /* CONNECT: protocol level 3, 4, 5 */
     bool sender_is_server; /* guess by port, used until a packet tells */
+    bool clean_start;      /* CONNECT */
+    bool session_present;  /* CONNACK */
+    bool has_keep_alive;   /* CONNECT; CONNACK with a Server Keep Alive */
+    uint16_t keep_alive_s;
+    uint16_t receive_maximum; /* CONNECT, CONNACK: 0 if not there */
+    bool has_session_expiry;  /* CONNECT, CONNACK */
+    uint32_t session_expiry_s;
+    /* Inside the PDU, valid while the packet is matched: the payload of a PUBLISH; what follows the
+     * properties of a SUBSCRIBE, UNSUBSCRIBE (filters) or of their answers (codes). */
+    const uint8_t *rest;
+    uint32_t rest_length;
 } wl_mqtt_message_t;
 
 static inline unsigned wl_mqtt_type(const wl_mqtt_message_t *message)
@@ -51,5 +64,10 @@ static inline unsigned wl_mqtt_type(const wl_mqtt_message_t *message)
 /* Takes the packets of all streams in capture order. Returns false when a sanity gate refused the
  * packet (a health finding): it then opened and closed nothing. */
 bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message);
+
+/* The connection was closed (FIN), or reset, in this direction: ends what no DISCONNECT has ended.
+ * To be called after the frame's packets. */
+void wl_mqtt_closed(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction, uint32_t frame,
+                    int64_t time_ns, bool reset);
 
 #endif

@@ -132,10 +132,15 @@ void wl_match_gated(wl_matcher_t *matcher, const wl_message_t *message)
     wl_health_note(matcher->health, message->frame, WL_HEALTH_GATED, 1);
 }
 
-void wl_match_evicted(uint32_t ex_id, void *user)
+void wl_match_evicted(wl_key_t key, uint32_t ex_id, void *user)
 {
     wl_matcher_t *matcher = user;
+    wl_exchange_t *ex = wl_store_get(matcher->store, ex_id);
 
-    wl_store_get(matcher->store, ex_id)->flags |= WL_EVICTED;
+    ex->flags |= WL_EVICTED;
+    if (ex->proto == WL_PROTO_MQTT && (ex->u.mqtt.known & WL_MQTT_IN_FLIGHT)) {
+        ex->u.mqtt.known &= (uint8_t)~WL_MQTT_IN_FLIGHT;
+        wl_streams_find(matcher->streams, key.stream)->mqtt.inflight[key.space >> 8 & 1]--;
+    }
     wl_health_note(matcher->health, matcher->frame, WL_HEALTH_EVICTED, 1);
 }

@@ -32,6 +32,7 @@ typedef struct {
     wl_pending_t *pending;
     wl_health_t *health;
     struct wl_kafka_state *kafka;
+    struct wl_mqtt_state *mqtt;
     uint32_t frame; /* of the last request, for findings about older ones */
 } wl_matcher_t;
 
@@ -62,6 +63,6 @@ void wl_match_ack(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction
 void wl_match_gated(wl_matcher_t *matcher, const wl_message_t *message);
 
 /* For wl_pending_new(): marks the exchange as forgotten; user is the matcher. */
-void wl_match_evicted(uint32_t ex_id, void *matcher);
+void wl_match_evicted(wl_key_t key, uint32_t ex_id, void *matcher);
 
 #endif

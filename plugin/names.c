@@ -257,6 +257,16 @@ const value_string wl_mqtt_sender_names[] = {
     {0, NULL},
 };
 
+const value_string wl_mqtt_end_names[] = {
+    {WL_MQTT_END_DISCONNECT, "DISCONNECT of the client"},
+    {WL_MQTT_END_DISCONNECT | 1, "DISCONNECT of the broker"},
+    {WL_MQTT_END_FIN, "Closed by the client (FIN)"},
+    {WL_MQTT_END_FIN | 1, "Closed by the broker (FIN)"},
+    {WL_MQTT_END_RST, "Reset by the client (RST)"},
+    {WL_MQTT_END_RST | 1, "Reset by the broker (RST)"},
+    {0, NULL},
+};
+
 /* In 3.1 and 3.1.1 the codes 1 to 5 of a CONNACK mean other things; those are below 0x80, where
  * 5.0 has only successes, so that one list serves both. */
 const value_string wl_mqtt_reason_names[] = {

@@ -136,13 +136,14 @@ static void entry_detach(wl_pending_t *pt, entry_t *entry)
 
 static void evict(wl_pending_t *pt, entry_t *entry)
 {
+    wl_key_t key = entry->key;
     uint32_t value = entry->value;
 
     entry_detach(pt, entry);
     g_hash_table_remove(pt->entries, &entry->key);
     pt->counters.evicted++;
     if (pt->evicted != NULL) {
-        pt->evicted(value, pt->user);
+        pt->evicted(key, value, pt->user);
     }
 }
 
@@ -220,6 +221,30 @@ wl_pending_result_t wl_pending_take(wl_pending_t *pt, wl_key_t key, uint32_t *va
         g_hash_table_remove(pt->entries, &oldest->key);
     }
     return result;
+}
+
+void wl_pending_rekey(wl_pending_t *pt, wl_key_t from, wl_key_t to)
+{
+    entry_t *entry = g_hash_table_lookup(pt->entries, &from);
+    entry_t *answered = g_hash_table_lookup(pt->entries, &to);
+
+    if (entry == NULL || entry->stream == NULL || key_equal(&from, &to) ||
+        (answered != NULL && answered->stream != NULL)) {
+        return;
+    }
+    if (answered != NULL) {
+        queue_remove(&pt->answered, answered, IN_TABLE);
+        g_hash_table_remove(pt->entries, &to);
+    }
+    g_hash_table_steal(pt->entries, &from);
+    queue_remove(&entry->stream->pending, entry, IN_STREAM);
+    entry->key = to;
+    entry->stream = stream_of(pt, to.stream);
+    queue_push(&entry->stream->pending, entry, IN_STREAM);
+    g_hash_table_add(pt->entries, entry);
+    if (entry->stream->pending.count > pt->max_stream) {
+        evict(pt, entry->stream->pending.oldest);
+    }
 }
 
 uint32_t wl_pending_open(const wl_pending_t *pt, uint32_t stream)

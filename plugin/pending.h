@@ -42,8 +42,9 @@ typedef struct {
 
 typedef struct wl_pending wl_pending_t;
 
-/* Told of each request that is evicted: its value, and the user pointer of wl_pending_new(). */
-typedef void (*wl_pending_evicted_t)(uint32_t value, void *user);
+/* Told of each request that is evicted: its key and value, and the user pointer of
+ * wl_pending_new(). */
+typedef void (*wl_pending_evicted_t)(wl_key_t key, uint32_t value, void *user);
 
 /* max_stream, max_total: most pending requests of one stream and of all; at least 1 each. */
 wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total, wl_pending_evicted_t evicted,
@@ -58,6 +59,10 @@ wl_pending_result_t wl_pending_find(const wl_pending_t *pt, wl_key_t key, uint32
 
 /* Ends the request: FOUND (it was pending, now answered), DUPLICATE, ORPHAN. Counts. O(1). */
 wl_pending_result_t wl_pending_take(wl_pending_t *pt, wl_key_t key, uint32_t *value);
+
+/* Files a pending request under another key, which nothing may be pending under; it keeps its age.
+ * May evict the oldest request of the new stream. O(1). */
+void wl_pending_rekey(wl_pending_t *pt, wl_key_t from, wl_key_t to);
 
 /* Requests of the stream that wait for an answer. */
 uint32_t wl_pending_open(const wl_pending_t *pt, uint32_t stream);

@@ -20,6 +20,7 @@
 #include "framing.h"
 #include "framing_ws.h"
 #include "lookup.h"
+#include "mqtt_state.h"
 #include "read_messages.h"
 #include "read_span.h"
 #include "resent.h"
@@ -36,6 +37,8 @@ static int tap_health = -1, tap_stream = -1;
 static unsigned pref_pending_stream = 65536;
 static unsigned pref_pending_total = 4000000;
 static unsigned pref_long_poll_percent = 90;
+static unsigned pref_forward_after_s = 60;
+static unsigned pref_forward_publishes = 500000;
 static wl_pref_bool_t pref_all_streams = false;
 static unsigned pref_jitter_gap_ms = 1000;
 static unsigned pref_stream_frames = 20000000;
@@ -96,6 +99,8 @@ static void file_opened(void)
                     : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES |
                                      (dissects_esp() ? WL_WANT_LENGTH : 0)));
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
+    matcher.mqtt =
+        wl_mqtt_state_new((int64_t)pref_forward_after_s * 1000000000, pref_forward_publishes);
     paths = wl_paths_new((int64_t)pref_jitter_gap_ms * 1000000, pref_stream_frames);
     wl_mptcp_opened(wanted_groups & WL_WANT_MPTCP);
     matcher.pending =
@@ -113,6 +118,7 @@ static void file_closed(void)
     paths = NULL;
     wl_mptcp_closed();
     wl_kafka_state_free(matcher.kafka);
+    wl_mqtt_state_free(matcher.mqtt);
     wl_store_free(matcher.store);
     wl_health_free(matcher.health);
     memset(&matcher, 0, sizeof matcher);
@@ -137,6 +143,16 @@ static void name_broker(packet_info *pinfo, const wl_kafka_message_t *message)
                                            : end_name(pinfo, &pinfo->src, pinfo->srcport));
 }
 
+/* Sessions and copies of different brokers are different. */
+static void name_mqtt_broker(packet_info *pinfo, wl_mqtt_stream_t *stream, bool from_server)
+{
+    if (stream->broker == WL_STRING_NONE) {
+        stream->broker = wl_store_intern(
+            matcher.store, from_server ? end_name(pinfo, &pinfo->src, pinfo->srcport)
+                                       : end_name(pinfo, &pinfo->dst, pinfo->destport));
+    }
+}
+
 static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
                       wl_message_t *common, unsigned *first_seq)
 {
@@ -145,8 +161,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     wl_kafka_message_t kafka = {.message = *common};
     wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
-    const uint8_t *bytes =
-        wl_read_bytes(pdu, protocol == WL_ITEM_MQTT ? WL_READ_LOOK : INT32_MAX, &count);
+    const uint8_t *bytes = wl_read_bytes(pdu, INT32_MAX, &count);
     wl_span_t span;
 
     kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
@@ -169,6 +184,7 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     }
     if (protocol == WL_ITEM_MQTT) {
         mqtt.sender_is_server = pinfo->srcport == wl_framing_server_port(pinfo);
+        name_mqtt_broker(pinfo, &mqtt.message.stream->mqtt, mqtt.sender_is_server);
         wl_mqtt_match(&matcher, &mqtt);
     } else {
         name_broker(pinfo, &kafka);
@@ -238,10 +254,11 @@ static outline_t outline_of(proto_tree *tree)
 /* Bounds that were hit since the last time, by whatever the frame brought. */
 static void note_forgotten(uint32_t frame)
 {
-    uint64_t dropped =
-        wl_streams_dropped(matcher.streams) + wl_store_counters(matcher.store)->strings_dropped +
-        wl_store_counters(matcher.store)->exchanges_dropped + matcher.kafka->dropped +
-        wl_datagrams_dropped() + wl_paths_dropped(paths) + wl_mptcp_forgotten();
+    uint64_t dropped = wl_streams_dropped(matcher.streams) +
+                       wl_store_counters(matcher.store)->strings_dropped +
+                       wl_store_counters(matcher.store)->exchanges_dropped +
+                       matcher.kafka->dropped + wl_mqtt_state_dropped(matcher.mqtt) +
+                       wl_datagrams_dropped() + wl_paths_dropped(paths) + wl_mptcp_forgotten();
 
     if (dropped != forgotten) {
         wl_health_note(matcher.health, frame, WL_HEALTH_FORGOTTEN, (int32_t)(dropped - forgotten));
@@ -460,6 +477,10 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     if (segment.length > 0) {
         read_payload(pinfo, tree, &outline, &segment, payload_start, stream, direction);
     }
+    if (segment.flags & (WL_TCP_FIN | WL_TCP_RST)) {
+        wl_mqtt_closed(&matcher, stream, direction, segment.frame, segment.time_ns,
+                       (segment.flags & WL_TCP_RST) != 0);
+    }
 }
 
 static void tap_findings(packet_info *pinfo)
@@ -544,6 +565,16 @@ struct pref_module *wl_postdissect_register(void)
         "A Kafka Fetch that took at least this share of the time the broker may hold it back, or "
         "whose answer is empty, counts as a long poll.",
         10, &pref_long_poll_percent);
+    prefs_register_uint_preference(
+        module, "forward_after", "Look for copies for (seconds)",
+        "How long after an MQTT publish its copies to subscribers are looked for, for the "
+        "forwarding delay.",
+        10, &pref_forward_after_s);
+    prefs_register_uint_preference(
+        module, "forward_publishes", "Most publishes to look for copies of",
+        "MQTT publishes (and marks of subscribers) that are remembered for the forwarding delay, "
+        "about 100 bytes each; beyond it the oldest are forgotten.",
+        10, &pref_forward_publishes);
     prefs_register_bool_preference(
         module, "all_streams", "Follow all TCP streams",
         "The table wirelat,streams has every TCP stream of the capture, not only those of MQTT and "

@@ -30,7 +30,13 @@ static const uint8_t property_size[] = {
     [0x22] = 2, [0x23] = 2,      [0x24] = 1,      [0x25] = 1,      [0x26] = PAIR,   [0x27] = 4,
     [0x28] = 1, [0x29] = 1,      [0x2a] = 1,
 };
-enum { ASSIGNED_CLIENT = 0x12, TOPIC_ALIAS = 0x23 };
+enum {
+    SESSION_EXPIRY = 0x11,
+    ASSIGNED_CLIENT = 0x12,
+    SERVER_KEEP_ALIVE = 0x13,
+    RECEIVE_MAXIMUM = 0x21,
+    TOPIC_ALIAS = 0x23
+};
 
 static void take_properties(cursor_t *cursor, wl_store_t *store, wl_mqtt_message_t *message)
 {
@@ -52,6 +58,14 @@ static void take_properties(cursor_t *cursor, wl_store_t *store, wl_mqtt_message
             message->client = take_name(&in, take_be(&in, 2), store);
         } else if (id == TOPIC_ALIAS) {
             message->topic_alias = (uint16_t)take_be(&in, 2);
+        } else if (id == SESSION_EXPIRY) {
+            message->session_expiry_s = take_be(&in, 4);
+            message->has_session_expiry = !in.short_of;
+        } else if (id == SERVER_KEEP_ALIVE) {
+            message->keep_alive_s = (uint16_t)take_be(&in, 2);
+            message->has_keep_alive = !in.short_of;
+        } else if (id == RECEIVE_MAXIMUM) {
+            message->receive_maximum = (uint16_t)take_be(&in, 2);
         } else if (size == VARINT) {
             take_varint(&in);
         } else if (size >= STRING) {
@@ -64,15 +78,53 @@ static void take_properties(cursor_t *cursor, wl_store_t *store, wl_mqtt_message
     }
 }
 
+enum { CLEAN_START = 0x02, SESSION_PRESENT = 0x01 }; /* of CONNECT, of CONNACK */
+
 static void read_connect(cursor_t *cursor, wl_store_t *store, wl_mqtt_message_t *message)
 {
     take(cursor, take_be(cursor, 2)); /* protocol name */
     message->version = (uint8_t)take_be(cursor, 1);
-    take(cursor, 3); /* flags, keep alive */
+    message->clean_start = (take_be(cursor, 1) & CLEAN_START) != 0;
+    message->keep_alive_s = (uint16_t)take_be(cursor, 2);
+    message->has_keep_alive = true;
     if (message->version == 5) {
         take_properties(cursor, store, message);
     }
     message->client = take_name(cursor, take_be(cursor, 2), store);
+}
+
+static void take_rest(const cursor_t *cursor, wl_mqtt_message_t *message)
+{
+    if (!cursor->short_of) {
+        message->rest = cursor->at;
+        message->rest_length = (uint32_t)(cursor->end - cursor->at);
+    }
+}
+
+/* Whether the bytes are whole filters and nothing else. */
+static bool are_filters(cursor_t cursor, bool with_options)
+{
+    while (!cursor.short_of && cursor.at < cursor.end) {
+        uint32_t length = take_be(&cursor, 2);
+
+        take(&cursor, length);
+        if (length == 0 || (with_options && take_be(&cursor, 1) > 2)) {
+            return false;
+        }
+    }
+    return !cursor.short_of;
+}
+
+/* Without the CONNECT only the bytes tell whether properties come first. */
+static void read_filters(cursor_t *cursor, unsigned version, wl_store_t *store,
+                         wl_mqtt_message_t *message)
+{
+    bool with_options = wl_mqtt_type(message) == WL_SUBSCRIBE;
+
+    if (version == 5 || (version == 0 && !are_filters(*cursor, with_options))) {
+        take_properties(cursor, store, message);
+    }
+    take_rest(cursor, message);
 }
 
 static void read_publish(cursor_t *cursor, unsigned version, wl_store_t *store,
@@ -86,6 +138,7 @@ static void read_publish(cursor_t *cursor, unsigned version, wl_store_t *store,
     if (version == 5) {
         take_properties(cursor, store, message);
     }
+    take_rest(cursor, message);
 }
 
 /* The reason or return code next in the packet; 5.0 leaves it out where it is 0 and the last. */
@@ -113,7 +166,7 @@ static void read_body(cursor_t *cursor, unsigned version, wl_store_t *store,
     }
     switch (type) {
     case WL_CONNACK:
-        take(cursor, 1);
+        message->session_present = (take_be(cursor, 1) & SESSION_PRESENT) != 0;
         message->reason = take_reason(cursor);
         if (version == 5) {
             take_properties(cursor, store, message);
@@ -123,10 +176,15 @@ static void read_body(cursor_t *cursor, unsigned version, wl_store_t *store,
     case WL_UNSUBACK:
         if (version == 5) {
             take_properties(cursor, store, message);
-            message->reason = take_reason(cursor);
-        } else if (version != 0 && type == WL_SUBACK) {
+        }
+        take_rest(cursor, message);
+        if (version == 5 || (version != 0 && type == WL_SUBACK)) {
             message->reason = take_reason(cursor);
         }
+        break;
+    case WL_SUBSCRIBE:
+    case WL_UNSUBSCRIBE:
+        read_filters(cursor, version, store, message);
         break;
     case WL_PUBACK:
     case WL_PUBREC:

@@ -9,9 +9,6 @@
 #include "match_kafka.h"
 #include "match_mqtt.h"
 
-/* How many bytes of a PDU are looked at at most. */
-#define WL_READ_LOOK 66000u
-
 /* Reads what a PDU begins with: `count` bytes of it at `bytes`, of `captured` in the capture.
  * message->message.stream must be set; fills size, cut, and the protocol's own members; names go
  * to the store. False when too little was captured to be a message. */

@@ -93,6 +93,7 @@ static bool get_tcp_retransmissions(const wl_record_t *record, wl_value_t *value
 }
 
 #define ANY_EVENT ((1u << WL_EVENT_COUNT) - 1)
+#define OF_MESSAGE (ANY_EVENT & ~(WL_ON(WL_EVENT_SILENCE) | WL_ON(WL_EVENT_SESSION)))
 
 static const wl_field_t common_fields[] = {
     {"time", "Response time", FT_RELATIVE_TIME, BASE_NONE, NULL, ON_ANSWER, false, get_time,
@@ -134,7 +135,7 @@ static const wl_field_t common_fields[] = {
      "Frame that completed the request when it was sent first"},
     {"client_id", "Client id", FT_STRING, BASE_NONE, NULL, ANY_EVENT, false, get_client_id,
      "Client id of the connection"},
-    {"size", "Size", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_size,
+    {"size", "Size", FT_UINT32, BASE_DEC, NULL, OF_MESSAGE, false, get_size,
      "Bytes of the request, header included (of the answer when the request was not captured)"},
     {"stream", "Stream", FT_UINT32, BASE_DEC, NULL, ANY_EVENT, false, get_stream,
      "tcp.stream of the exchange; of MQTT-SN udp.stream"},
@@ -146,7 +147,6 @@ const wl_field_t *wl_show_common(unsigned *count)
     return common_fields;
 }
 
-/* Findings: each is an expert info "wirelat.<protocol>.<name>" on the frames of its event. */
 static bool finds_unanswered(const wl_record_t *record, bool later_pass)
 {
     return later_pass && wl_exchange_open(record->ex);
@@ -162,12 +162,7 @@ static bool finds_always(const wl_record_t *record _U_, bool later_pass _U_)
     return true;
 }
 
-static const struct {
-    const char *name, *summary;
-    int group, severity;
-    wl_event_t event;
-    bool (*applies)(const wl_record_t *record, bool later_pass);
-} findings[] = {
+static const wl_alarm_t common_alarms[] = {
     {"unanswered", "No answer in this capture", PI_SEQUENCE, PI_NOTE, WL_EVENT_REQUEST,
      finds_unanswered},
     {"reused", "Takes the id of a request that was still waiting for its answer", PI_SEQUENCE,
@@ -205,30 +200,36 @@ static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, u
     return ids;
 }
 
-static void register_findings(wl_shown_t *shown)
+static expert_field *register_alarms(const wl_shown_t *shown, expert_module_t *module,
+                                     const wl_alarm_t *alarms, unsigned count)
 {
-    ei_register_info *infos = g_new0(ei_register_info, G_N_ELEMENTS(findings));
-    expert_module_t *module = expert_register_protocol(shown->proto);
+    /* Wireshark keeps pointers into both for as long as it runs. */
+    ei_register_info *infos = g_new0(ei_register_info, count);
+    expert_field *experts = g_new(expert_field, count);
 
-    shown->experts = g_new(expert_field, G_N_ELEMENTS(findings));
-    for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
-        shown->experts[i] = (expert_field)EI_INIT;
-        infos[i].ids = &shown->experts[i];
-        infos[i].eiinfo = (expert_field_info){
-            g_strdup_printf("%s.%s", shown->filter_name, findings[i].name), findings[i].group,
-            findings[i].severity, findings[i].summary, EXPFILL};
+    for (unsigned i = 0; i < count; i++) {
+        experts[i] = (expert_field)EI_INIT;
+        infos[i].ids = &experts[i];
+        infos[i].eiinfo =
+            (expert_field_info){g_strdup_printf("%s.%s", shown->filter_name, alarms[i].name),
+                                alarms[i].group, alarms[i].severity, alarms[i].summary, EXPFILL};
     }
-    expert_register_field_array(module, infos, G_N_ELEMENTS(findings));
+    expert_register_field_array(module, infos, (int)count);
+    return experts;
 }
 
 void wl_show_register(wl_shown_t *shown)
 {
     static int *subtrees[] = {&ett_event};
+    expert_module_t *module;
 
     shown->proto = proto_register_protocol(shown->title, shown->short_name, shown->filter_name);
     shown->common_ids = register_fields(shown, common_fields, G_N_ELEMENTS(common_fields));
     shown->ids = register_fields(shown, shown->fields, shown->field_count);
-    register_findings(shown);
+    module = expert_register_protocol(shown->proto);
+    shown->common_experts =
+        register_alarms(shown, module, common_alarms, G_N_ELEMENTS(common_alarms));
+    shown->experts = register_alarms(shown, module, shown->alarms, shown->alarm_count);
     shown->tap = register_tap(shown->filter_name);
     if (ett_event == -1) {
         proto_register_subtree_array(subtrees, G_N_ELEMENTS(subtrees));
@@ -283,6 +284,16 @@ void wl_append_time(GString *line, int64_t ns)
     g_string_append_printf(line, "%.3f ms", (double)ns / 1e6);
 }
 
+static void raise_alarms(packet_info *pinfo, proto_item *item, const wl_alarm_t *alarms,
+                         expert_field *experts, unsigned count, const wl_record_t *record)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (alarms[i].event == record->event && alarms[i].applies(record, pinfo->fd->visited)) {
+            expert_add_info(pinfo, item, &experts[i]);
+        }
+    }
+}
+
 void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
                    wl_record_t *record)
 {
@@ -303,10 +314,8 @@ void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_t
                    record, later_pass);
         add_fields(subtree, tvb, shown->fields, shown->ids, shown->field_count, record, later_pass);
     }
-    for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
-        if (findings[i].event == record->event && findings[i].applies(record, later_pass)) {
-            expert_add_info(pinfo, item, &shown->experts[i]);
-        }
-    }
+    raise_alarms(pinfo, item, common_alarms, shown->common_experts, G_N_ELEMENTS(common_alarms),
+                 record);
+    raise_alarms(pinfo, item, shown->alarms, shown->experts, shown->alarm_count, record);
     tap_queue_packet(shown->tap, pinfo, record);
 }

@@ -30,18 +30,28 @@ typedef struct {
     bool over_tcp; /* of what TCP tells: no such field where there is none */
 } wl_field_t;
 
+/* One expert info: "wirelat.<protocol>.<name>" on the frames of its event where it applies. */
+typedef struct {
+    const char *name, *summary;
+    int group, severity;
+    wl_event_t event;
+    bool (*applies)(const wl_record_t *record, bool later_pass);
+} wl_alarm_t;
+
 /* One protocol's computed fields. */
 typedef struct {
     const char *title, *short_name, *filter_name;
     bool over_udp;            /* there is no TCP beneath it */
     const wl_field_t *fields; /* its own, beside the common ones */
     unsigned field_count;
+    const wl_alarm_t *alarms; /* its own, beside the common ones */
+    unsigned alarm_count;
     /* One line for the head of an event's subtree. */
     void (*describe)(const wl_record_t *record, GString *line);
     /* Set by wl_show_register(). */
     int proto, tap;
     int *ids, *common_ids;
-    expert_field *experts;
+    expert_field *experts, *common_experts;
 } wl_shown_t;
 
 extern wl_shown_t wl_shown_mqtt, wl_shown_kafka, wl_shown_mqttsn;

@@ -40,6 +40,9 @@ static void stream_free(gpointer pointer)
     }
     half_clear(&stream->half[0]);
     half_clear(&stream->half[1]);
+    if (stream->mqtt.subscribing != NULL) {
+        g_array_free(stream->mqtt.subscribing, TRUE);
+    }
     if (stream->mqtt.aliases != NULL) {
         g_hash_table_destroy(stream->mqtt.aliases);
     }

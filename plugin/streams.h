@@ -108,8 +108,21 @@ typedef struct {
     int8_t client_dir; /* direction in which the client sends, -1 unknown */
     uint8_t version;   /* 3, 4, 5; 0 unknown */
     wl_string_t client;
+    wl_string_t broker;                      /* address:port */
     uint32_t ping_sent[2], ping_answered[2]; /* PINGREQs have no id: they are numbered here */
     GHashTable *aliases;                     /* direction << 16 | alias -> wl_string_t */
+    struct wl_mqtt_session *session;         /* see mqtt_session.h, which owns it; may be NULL */
+    uint32_t resumed;     /* tcp.stream, plus one, whose session this connection goes on with */
+    uint32_t connect;     /* the Connect exchange plus one, 0 if not captured */
+    uint32_t inflight[2]; /* QoS 1 and 2 publishes not acknowledged, by their sender */
+    uint16_t receive_maximum[2]; /* most of those, 0 unknown */
+    uint16_t keep_alive_s;       /* in force; 0 none */
+    bool keeps_session;          /* the session outlives the connection */
+    bool ended, authenticates;
+    int64_t step_ns;     /* first byte of the last packet of an authentication */
+    int64_t client_ns;   /* end of the client's last packet */
+    int64_t silence_ns;  /* longest of the client so far */
+    GArray *subscribing; /* SUBSCRIBE and UNSUBSCRIBE waiting for their answer */
 } wl_mqtt_stream_t;
 
 /* Kafka state of a connection; an index is stored plus one, so that 0 is none. */

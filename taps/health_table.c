@@ -49,6 +49,9 @@ static const struct {
     [WL_HEALTH_NO_MPTCP_HANDSHAKE] = {"MPTCP streams without handshake",
                                       "Start the capture before the connections: what these "
                                       "streams belong to cannot be known"},
+    [WL_HEALTH_FORWARDS] = {"MQTT publishes forgotten before their copies",
+                            "Raise wirelat.forward_publishes, or lower wirelat.forward_after: "
+                            "forwarding delays are missing"},
     [WL_HEALTH_FORGOTTEN] = {"Segments or names forgotten at their bound",
                              "Split the capture; raise wirelat.pending_per_stream"},
 };

@@ -13,6 +13,12 @@ static uint32_t rank_of(const wl_exchange_t *ex)
     return ex->u.mqtt.kind * 16u + (ex->u.mqtt.kind == WL_MQTT_PUBLISH ? ex->u.mqtt.qos * 4u : 0);
 }
 
+/* Ends of connections and silences are no exchanges. */
+static bool is_exchange(const wl_record_t *record)
+{
+    return record->event != WL_EVENT_SILENCE && record->event != WL_EVENT_SESSION;
+}
+
 const char *wl_mqtt_row_name(const wl_exchange_t *ex)
 {
     static const char *const publish[] = {"Publish QoS 0", "Publish QoS 1", "Publish QoS 2"};
@@ -23,14 +29,32 @@ const char *wl_mqtt_row_name(const wl_exchange_t *ex)
     return val_to_str_const(ex->u.mqtt.kind, wl_mqtt_kind_names, "(unknown)");
 }
 
+/* Steps of Connect and of Re-authenticate alike. */
+static void take_step(wl_table_t *table, const wl_record_t *record)
+{
+    wl_row_key_t key = {.rank = WL_MQTT_AUTH * 16 + 1};
+
+    if (record->event == WL_EVENT_AUTH) {
+        key.text[0] = record->note->by_broker ? "  AUTH of the broker" : "  AUTH of the client";
+        key.rank += !record->note->by_broker;
+        wl_table_part(table, wl_table_row(table, &key),
+                      wl_span_ns(record->note->start_ns, record->note->end_ns));
+    }
+}
+
 static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     wl_row_key_t key = {.text = {wl_mqtt_row_name(record->ex)}, .rank = rank_of(record->ex)};
-    wl_row_t *row = wl_table_row(table, &key);
+    wl_row_t *row;
 
+    if (!is_exchange(record)) {
+        return;
+    }
+    row = wl_table_row(table, &key);
     wl_latency_take(table, record, row, row);
     wl_latency_take_legs(table, record, rank_of(record->ex));
+    take_step(table, record);
 }
 
 static wl_row_t *client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)
@@ -47,11 +71,15 @@ static void take_clients(wl_table_t *table, const void *tapped, packet_info *pin
 {
     const wl_record_t *record = tapped;
     wl_string_t assigned = record->ex->u.mqtt.assigned_client;
-    wl_row_t *asked = client_row(table, record, record->ex->client);
-    wl_row_t *row = record->event == WL_EVENT_ANSWER && assigned != WL_STRING_NONE
-                        ? client_row(table, record, assigned)
-                        : asked;
+    wl_row_t *asked, *row;
 
+    if (!is_exchange(record)) {
+        return;
+    }
+    asked = row = client_row(table, record, record->ex->client);
+    if (record->event == WL_EVENT_ANSWER && assigned != WL_STRING_NONE) {
+        row = client_row(table, record, assigned);
+    }
     wl_latency_take(table, record, row, asked);
 }
 

@@ -96,6 +96,7 @@ void wl_tables_register_prefs(struct pref_module *module)
     prefs_register_uint_preference(module, "late_after", "Late after (seconds)",
                                    "Answers that took longer are counted in the column Late.", 10,
                                    &pref_late_after_s);
+    wl_mqtt_publish_tables_register_prefs(module);
 }
 
 static void row_free(gpointer pointer)
@@ -479,6 +480,12 @@ void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const c
     write_extra(table, row, extra);
 }
 
+void wl_table_row_counts(const wl_row_t *row, uint32_t *requests, uint32_t *answered)
+{
+    *requests = row->requests;
+    *answered = row->answered;
+}
+
 void *wl_table_row_data_full(wl_row_t *row, size_t size, void (*free_data)(void *data))
 {
     if (row->data == NULL) {
@@ -642,6 +649,7 @@ void wl_tables_register(void)
 {
     wl_mqtt_tables_register();
     wl_mqttsn_tables_register();
+    wl_mqtt_publish_tables_register();
     wl_kafka_tables_register();
     wl_srt_tables_register();
     wl_health_table_register();

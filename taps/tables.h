@@ -93,6 +93,7 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value);
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value);
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value);
+void wl_table_row_counts(const wl_row_t *row, uint32_t *requests, uint32_t *answered);
 /* State of a table's own per row, zeroed at first: freed with the row, by `free_data` (NULL: by
  * g_free). */
 void *wl_table_row_data(wl_row_t *row, size_t size);
@@ -101,6 +102,7 @@ void *wl_table_row_data_full(wl_row_t *row, size_t size, void (*free_data)(void 
 /* The tables themselves, one file each. */
 void wl_mqtt_tables_register(void);
 void wl_mqttsn_tables_register(void);
+void wl_mqtt_publish_tables_register(void);
 void wl_kafka_tables_register(void);
 void wl_srt_tables_register(void);
 void wl_health_table_register(void);
@@ -118,5 +120,6 @@ int64_t wl_tables_late_after(void);
 /* Registers the tables' preferences; the module belongs to "wirelat". */
 struct pref_module;
 void wl_tables_register_prefs(struct pref_module *module);
+void wl_mqtt_publish_tables_register_prefs(struct pref_module *module);
 
 #endif

@@ -136,6 +136,8 @@ def time_of(event, name):
 def number_of(event, name):
     """A number of the event, or None."""
     text = event.get(f"{event['protocol']}.{name}")
+    if text in ("True", "False"):  # as Wireshark 4.2 and later write a boolean
+        return int(text == "True")
     return None if text is None else int(text, 0)
 
 

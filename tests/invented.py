@@ -9,7 +9,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import random
 import struct
 
-SYN, FIN, PSH, ACK = 0x02, 0x01, 0x08, 0x10
+SYN, FIN, RST, PSH, ACK = 0x02, 0x01, 0x04, 0x08, 0x10
 MS = 1_000_000
 
 

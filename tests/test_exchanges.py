@@ -24,10 +24,13 @@ SHARED = sorted(path for pattern in ("gen/*.pcap", "live/*.pcapng", "lab/*/*.pca
 NONE = pytest.param(None, marks=pytest.mark.skip(reason="the shared captures are not here"))
 
 TIMES = ("time", "request_spread", "service_time", "response_spread", "ack_time", "pubrec_time",
-         "pubrel_time", "pubcomp_time")
+         "pubrel_time", "pubcomp_time", "auth_time", "silence", "session_time", "longest_silence",
+         "keep_alive", "forward_delay")
 NUMBERS = ("response_in", "kind", "qos", "size", "sender", "version", "reason_code", "retries",
-           "api", "api_version", "acks", "inflight")
+           "api", "api_version", "acks", "inflight", "receive_maximum", "auth_sender",
+           "session_end", "disconnect_reason", "forward_of", "forward_ambiguous")
 TEXTS = ("client_id", "topic")
+ALARMS = ("receive_maximum_exceeded", "keep_alive_exceeded")
 LINKS = {"response_to": "answer", "ack_to": "ack", "retry_of": "retry",
          "duplicate_of": "duplicate"}
 
@@ -56,12 +59,20 @@ def said(capture, *options, reassemble=True):
         if f"{protocol}.leg_of" in event:
             found["what"] = "pubrec" if f"{protocol}.pubrec_time" in event else "pubrel"
             found["request"] = harness.number_of(event, "leg_of")
+            if f"{protocol}.auth_time" in event:
+                found["what"] = "auth"
+        for name, what in (("silence", "silence"), ("session_end", "session")):
+            if f"{protocol}.{name}" in event:
+                found["what"] = what
+                if f"{protocol}.session_of" in event:
+                    found["request"] = harness.number_of(event, "session_of")
         if f"{protocol}.orphan" in event:
             found["what"] = "orphan"
         found.update({name: harness.time_of(event, name) for name in TIMES})
         found.update({name: harness.number_of(event, name) for name in NUMBERS})
         found.update({name: event.get(f"{protocol}.{name}") for name in TEXTS})
         found["reused"] = f"{protocol}.reused" in event
+        found["alarms"] = {name for name in ALARMS if f"{protocol}.{name}" in event}
         found["unanswered"] = f"{protocol}.unanswered" in event
         events.append(found)
     return events
@@ -82,6 +93,12 @@ def compared(event, second_pass):
     if event["what"] == "request" and "retries" in names:
         names.remove("retries")
     values = {name: event[name] or None if name in TEXTS else event[name] for name in names}
+    values["alarms"] = set()
+    if event["what"] == "silence":
+        values["alarms"] = {"keep_alive_exceeded"}
+    elif event["what"] == "request" and event.get("receive_maximum") and \
+            event["inflight"] > event["receive_maximum"]:
+        values["alarms"] = {"receive_maximum_exceeded"}
     if event["what"] == "request":
         values["reused"] = event.get("reused", False)
         values["unanswered"] = second_pass and event["outcome"] in ("open", "reused")

@@ -15,6 +15,7 @@ from test_exchanges import NONE, OWN, PORTS, SHARED, name_of, read
 CAPTURES = [path for path in OWN + SHARED if not path.stem.startswith("derived_")
             and "sv-" not in path.stem]
 KINDS = {1: "Connect", 3: "Subscribe", 4: "Unsubscribe", 5: "Ping", 6: "Re-authenticate"}
+STEPS = ("AUTH of the client", "AUTH of the broker")
 LEGS = {"pubrec": "PUBLISH to PUBREC", "pubrel": "PUBREC to PUBREL", "pubcomp": "PUBREL to PUBCOMP"}
 DIRECTIONS = ("client to broker", "broker to client")
 ACKS = {-1: "Produce (acks=all)", 0: "Produce (acks=0)", 1: "Produce (acks=1)",
@@ -43,6 +44,18 @@ def exchange_of(request):
         return ACKS[request["acks"]] if request["api"] == 0 else APIS[request["api"]]
     kind = request["kind"]
     return f"Publish QoS {request['qos']}" if kind == 2 else KINDS[kind]
+
+
+def topic_of(request):
+    topic = request["topic"] or "(unknown)"
+    return topic if len(topic) <= 200 else topic[:200] + "...", f"QoS {request['qos']}"
+
+
+def size_of(request, boundaries=tuple(10**n for n in range(1, 9))):
+    above = [boundary for boundary in boundaries if boundary > request["size"]]
+    below = [boundary for boundary in boundaries if boundary <= request["size"]]
+    name = f"{max(below, default=0)} - {min(above) - 1}" if above else f"from {max(below)}"
+    return f"QoS {request['qos']}", name
 
 
 def client_of(request):
@@ -76,6 +89,11 @@ def legs(events):
                 rows[name].asked.append(id(event))
                 rows[name].answered.append(id(event))
                 rows[name].times.append(event[f"{leg}_time"])
+        if event["what"] == "auth":
+            row = rows[STEPS[event["auth_sender"]]]
+            row.asked.append(id(event))
+            row.times.append(event["auth_time"])
+            row.answered.append(id(event))
     return rows
 
 
@@ -152,6 +170,72 @@ def test_rows(capture):
             those = [cells[poll] for poll in polls if poll[:-1] == name[:-1]]
             assert sum(int(row["Requests"]) for row in those) == len(expected[name].asked)
             assert sum(int(row["Answered"]) for row in those) == len(expected[name].times)
+
+
+def publishes(events):
+    """Those, and what ends or acknowledges them."""
+    return [event for event in events if event["protocol"] == "wirelat.mqtt" and
+            event.get("exchange", event).get("kind") == 2]
+
+
+def check_copies(row, copies):
+    """What became of publishes on their way to subscribers."""
+    paired = [event["forward_delay"] / 1e6 for event in copies
+              if event["forward_delay"] is not None and not event["forward_ambiguous"]]
+    ambiguous = sum(event["forward_ambiguous"] or 0 for event in copies)
+    assert [int(row[name]) for name in ("Copies", "Ambiguous", "Unpaired")] == [
+        len(copies), ambiguous, len(copies) - len(paired) - ambiguous]
+    assert abs(float(row["Forward mean (ms)"]) - statistics.fmean(paired or [0])) < 0.00051
+    assert abs(float(row["Forward max (ms)"]) - max(paired, default=0)) < 0.00051
+    p95 = harness.nearest_rank(paired or [0], 95)
+    assert abs(float(row["Forward p95 (ms)"]) - p95) < 0.00051 + p95 / 1000
+
+
+MQTT_CAPTURES = [path for path in CAPTURES if "kafka" not in path.stem]
+
+
+@pytest.mark.parametrize("capture", MQTT_CAPTURES or [NONE], ids=name_of)
+def test_publishes(capture):
+    """By topic, with forwarding delays; by size, with loss."""
+    events = publishes(read(capture))
+    found = printed(capture, "mqtt,topics", "mqtt,sizes")
+    topics, sizes = found["MQTT Latency by Topic"], found["MQTT Latency by Size"]
+    expected = computed(events, "wirelat.mqtt", topic_of)
+    cells = named([row for row in topics if row["Requests"] != "0"], ("Topic", "QoS"))
+    assert set(cells) == set(expected)
+    for name, row in expected.items():
+        assert wrong(cells[name], row) == [], name
+        check_copies(cells[name], [event for event in events if event["what"] == "request" and
+                                   topic_of(event) == name and event.get("copy")])
+    expected, cells = computed(events, "wirelat.mqtt", size_of), named(sizes, ("QoS", "Bytes"))
+    assert set(cells) == set(expected)
+    for name, row in expected.items():
+        assert wrong(cells[name], row) == [], name
+        loss = 100 * (1 - len(row.times) / len(row.asked))
+        assert abs(float(cells[name]["Loss (%)"]) - loss) < 0.00051
+
+
+@pytest.mark.parametrize("text, boundaries", [("1000,100,5000", (100, 1000, 5000)),
+                                              ("64-66", (64, 65, 66)), ("120", (120,))])
+def test_size_classes_of_ones_own(text, boundaries):
+    capture = harness.CAPTURES / "mqtt_framing.pcapng"
+    expected = computed(publishes(read(capture)), "wirelat.mqtt",
+                        lambda request: size_of(request, boundaries))
+    rows = harness.table(capture, "mqtt,sizes", "-o", f"wirelat.size_classes:{text}")
+    cells = named(rows, ("QoS", "Bytes"))
+    assert set(cells) == set(expected) and len(cells) >= 2
+    for name, row in expected.items():
+        assert wrong(cells[name], row) == [], name
+    # In the order of QoS and size.
+    assert [(row["QoS"], int(re.search(r"\d+", row["Bytes"]).group())) for row in rows] == sorted(
+        (row["QoS"], int(re.search(r"\d+", row["Bytes"]).group())) for row in rows)
+
+
+@pytest.mark.parametrize("text", ["abc", "10,x", "10;20"])
+def test_size_classes_that_are_none(text):
+    run = harness.tshark(harness.CAPTURES / "mqtt_framing.pcapng", "-q", "-z", "mqtt,sizes", "-o",
+                         f"wirelat.size_classes:{text}", check=False)
+    assert run.code != 0 and "wirelat.size_classes" in run.err
 
 
 SRT_LINE = re.compile(r"\s*(\d+)  (.+?)\s+(\d+)" + 4 * r"\s+(-?[\d.]+)" + "$")

@@ -50,7 +50,8 @@ def expected_rows(capture, protocol, row_of):
     rows = collections.defaultdict(lambda: Expected([], [], [], collections.Counter()))
     asked = {}  # row and event of each request, by its frame and id
     for event in harness.events(capture, *harness.REASSEMBLE):
-        if event["protocol"] != protocol:
+        if event["protocol"] != protocol or {f"{protocol}.silence", f"{protocol}.session_end"} & \
+                set(event):
             continue
         row = rows[row_of(event)]
         links = {name.split(".")[-1] for name in event}

@@ -3,7 +3,8 @@
     request   a request is complete                   ack         TCP acknowledged it
     answer    what answers it is complete             pubrec, pubrel   the legs of QoS 2
     retry     it was sent again while it waited       duplicate   it was answered before
-    orphan    an answer nobody waits for
+    orphan    an answer nobody waits for          auth        one step of an authentication (MQTT)
+    silence   of a client, too long (MQTT)        session     the end of a connection (MQTT)
 
 An event is a dictionary: "what", "protocol", "stream", "frame", "id", "request" (the frame that
 completed the request) and whatever else is known, times in ns. Requests also have "outcome":
@@ -12,9 +13,9 @@ answered, open, one-way, reused; what ends them or a step of theirs has them as 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
+import functools
 
-from . import kafka, mqtt, websocket
-from .packets import ACK
+from . import copies, kafka, mqtt, websocket
 from .streams import connections
 
 Message = collections.namedtuple("Message", "side start end order place data")
@@ -35,19 +36,23 @@ class Events(list):
 
 def read(path, mqtt_ports=mqtt.PORTS, kafka_ports=kafka.PORTS):
     """The events of a capture, from its bytes alone."""
-    events = Events()
+    events, steps, world = Events(), [], copies.World()
     for connection in connections(path):
         inside = websocket.open_connection(connection)
         if inside is not None:
-            Mqtt(inside, 1, events).run()
+            steps += Mqtt(inside, 1, events, world=world).steps()
             continue
         ports = [end[1] for end in connection.ends]
-        for matcher, server_ports in ((Mqtt, mqtt_ports), (Kafka, kafka_ports)):
+        for kind, server_ports in ((Mqtt, mqtt_ports), (Kafka, kafka_ports)):
             if set(ports) & set(server_ports):
                 # The opener is the client unless only its own port is a server's.
                 server = 1 if ports[1] in server_ports else 0
-                matcher(connection, server, events).run()
+                shared = {"world": world} if kind is Mqtt else {}
+                steps += kind(connection, server, events, **shared).steps()
                 break
+    # All connections side by side: sessions go from one to the other, copies too.
+    for _, _, step in sorted(steps, key=lambda entry: entry[:2]):
+        step()
     events.sort(key=lambda event: event["frame"])
     return events
 
@@ -59,10 +64,17 @@ class Matcher:
         self.connection, self.server, self.events = connection, server, events
         self.pending, self.finished = {}, {}
 
-    def run(self):
-        messages = [message for side in (0, 1) for message in self.messages(side)]
-        for message in sorted(messages, key=lambda m: (m.order, m.start)):
-            self.match(message)
+    def steps(self):
+        """(frame, order in it, what to do), a frame's end of the connection behind its messages."""
+        for side in (0, 1):
+            for message in self.messages(side):
+                yield message.order, message.start, functools.partial(self.match, message)
+        for frame, time, side, reset in self.connection.closings:
+            yield frame, float("inf"), functools.partial(self.end, frame, time, side,
+                                                         6 if reset else 4)
+
+    def end(self, frame, time, side, how):
+        pass
 
     # Where messages begin and end.
 
@@ -198,12 +210,16 @@ class Kafka(Matcher):
 class Mqtt(Matcher):
     protocol = "wirelat.mqtt"
     SHARED = ("id", "request", "kind", "qos", "client_id", "topic", "size", "sender", "version",
-              "retries", "retain")
+              "retries", "retain", "stream", "inflight", "receive_maximum")
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, world):
         super().__init__(*arguments)
-        self.version = self.client = None
-        self.aliases, self.pings = {}, collections.deque()
+        self.version = self.client = self.connect = self.session = self.resumed = None
+        self.world, self.broker = world, self.connection.ends[self.server]
+        self.aliases, self.pings, self.subscribing = {}, collections.deque(), {}
+        self.flying, self.maximum = ([], []), [None, None]  # by the sender's side
+        self.ended = self.keeps = False
+        self.heard, self.silence, self.keep_alive, self.step = None, 0, 0, None
 
     def length(self, data, at, side):
         return mqtt.length(data, at)
@@ -221,6 +237,10 @@ class Mqtt(Matcher):
             self.server = 1 - message.side
         elif packet.type in mqtt.FROM_BROKER:
             self.server = message.side
+        self.known = True
+        if message.side != self.server and not self.ended:
+            self.silent_until(message.order, message.place.first_time)
+            self.heard = message.place.last_time
         if packet.type == mqtt.PUBLISH:
             self.publish(message, packet)
         elif packet.type in REQUESTS:
@@ -233,18 +253,121 @@ class Mqtt(Matcher):
             self.answer(message, packet)
         elif packet.type == mqtt.AUTH:
             self.auth(message, packet)
+        elif packet.type == mqtt.DISCONNECT:
+            reason = packet.reason
+            if reason is None and self.version == 5:
+                reason = 0
+            self.end(message.order, message.place.last_time, message.side, 2, reason)
 
     def common(self, message, packet, kind):
         return {"id": packet.id or 0, "kind": kind, "size": packet.size, "client_id": self.client,
                 "version": self.version, "sender": int(message.side == self.server), "retries": 0}
 
-    def retried(self, message, packet, key):
-        request = self.pending.get(key)
-        if request is None or not packet.dup:
-            return False
+    # The connection.
+
+    def silent_until(self, frame, time):
+        if self.connect is None or self.heard is None:
+            return
+        silence = time - self.heard
+        self.silence = max(self.silence, silence)
+        if self.keep_alive and silence > 3 * self.keep_alive * 10**9 // 2:
+            self.of_connection("silence", frame, silence=silence)
+
+    def of_connection(self, what, frame, **values):
+        event = {"what": what, "protocol": self.protocol, "stream": self.connection.number,
+                 "frame": frame, "first_frame": frame, "id": 0, "client_id": self.client,
+                 "version": self.version, **values}
+        if self.connect is not None:
+            event.update(request=self.connect["request"], keep_alive=self.keep_alive * 10**9,
+                         client_id=self.connect["client_id"])
+        self.events.append(event)
+
+    def end(self, frame, time, side, how, reason=None):
+        """DISCONNECT, FIN or RST: the first of them."""
+        if self.ended or not hasattr(self, "known"):
+            return
+        if side == self.server or how != 2:
+            self.silent_until(frame, time)
+        values = {"session_end": how + (side == self.server), "disconnect_reason": reason}
+        if self.connect is not None:
+            values.update(session_time=time - self.connect["first"], longest_silence=self.silence)
+        self.of_connection("session", frame, **values)
+        self.ended = True
+        if self.session is not None and self.session.connection is self:
+            if not self.keeps:
+                self.world.clear(self.session)
+
+    def most(self, packet):
+        return packet.properties.get(mqtt.RECEIVE_MAXIMUM, 65535) if self.version == 5 else None
+
+    def connected(self, message, packet, request):
+        self.aliases, self.session, self.resumed, self.connect = {}, None, None, request
+        self.maximum = [None, None]
+        self.maximum[self.server] = self.most(packet)
+        self.keep_alive = packet.keep_alive
+        self.keeps = (packet.properties.get(mqtt.SESSION_EXPIRY, 0) > 0 if packet.version == 5
+                      else not packet.clean)
+        self.ended, self.heard, self.silence = False, message.place.last_time, 0
+        self.step = (message.place.first_time, False)
+
+    def accepted(self, packet):
+        if packet.reason != 0:
+            return
+        if packet.keep_alive is not None:
+            self.keep_alive = packet.keep_alive
+        self.keeps = packet.properties.get(mqtt.SESSION_EXPIRY, self.keeps) > 0
+        self.maximum[1 - self.server] = self.most(packet)
+        if self.client is None:
+            return
+        session = self.session = self.world.session(self.client, self.broker)
+        if not (self.keeps if self.version == 3 else packet.present):
+            self.world.clear(session)
+            session.unknown = False
+        elif session.connection is None:
+            session.unknown = True
+        elif session.connection is not self:
+            self.resumed = session.connection
+        session.connection, session.connected = self, self.world.published
+
+    def own_session(self):
+        if self.session is None:
+            self.session = self.world.anonymous()
+            self.session.connection = self
+        return self.session
+
+    # Publishes.
+
+    def find(self, side, number):
+        """The publish with this id that is pending, or else was finished: (it, whether pending);
+        one of a connection whose session goes on with this one comes over."""
+        here, matcher = (side, PUBLISH, number), self
+        for _ in range(17):
+            key = (side if matcher is self else
+                   matcher.server if side == self.server else 1 - matcher.server, PUBLISH, number)
+            if key in matcher.pending:
+                request = matcher.pending[key]
+                if matcher is not self:
+                    self.pending[here] = matcher.pending.pop(key)
+                    matcher.land(key[0], request)
+                return request, True
+            if key in matcher.finished:
+                return matcher.finished[key], False
+            matcher = matcher.resumed
+            if matcher is None:
+                break
+        return None, False
+
+    def land(self, side, request):
+        self.flying[side][:] = [other for other in self.flying[side] if other is not request]
+
+    def fly(self, side, request):
+        self.land(side, request)
+        self.flying[side].append(request)
+
+    def retry(self, message, packet, request):
         request["retries"] += 1
-        self.note("retry", message, id=packet.id, request=request["request"])
-        return True
+        self.note("retry", message, id=packet.id, request=request["request"],
+                  stream=request["stream"])
 
     def publish(self, message, packet):
         topic, key = packet.topic, (message.side, PUBLISH, packet.id)
@@ -252,15 +375,45 @@ class Mqtt(Matcher):
             self.aliases[message.side, packet.alias] = topic
         elif packet.alias:
             topic = self.aliases.get((message.side, packet.alias))
-        if packet.qos and self.retried(message, packet, key):
+        old, pending = self.find(message.side, packet.id) if packet.qos else (None, False)
+        if pending and packet.dup:
+            self.fly(message.side, old)
+            self.retry(message, packet, old)
             return
+        if pending:
+            self.land(message.side, old)
         request = self.opened(message, **self.common(message, packet, PUBLISH), qos=packet.qos,
                               topic=topic or None, retain=packet.retain)
         if packet.qos:
             self.pend(key, request)
+            self.fly(message.side, request)
+            request["inflight"] = len(self.flying[message.side])
+            request["receive_maximum"] = self.maximum[message.side]
         else:
             request["outcome"] = "one-way"
+        if not packet.dup:
+            self.forward(message, packet, request)
         self.await_ack(message, request)
+
+    def forward(self, message, packet, request):
+        """A publish to the broker is owed to subscribers; one of the broker is a copy of such."""
+        if message.side != self.server:
+            if request["topic"] and packet.payload is not None:
+                self.world.publish(copies.Publish(
+                    topic=request["topic"], payload=packet.payload, time=message.place.last_time,
+                    qos=packet.qos, retain=packet.retain, session=self.session, event=request,
+                    broker=self.broker))
+            return
+        found = None if packet.retain else (None, False)
+        if request["topic"] and packet.payload is not None:
+            found = self.world.copy(self.own_session(), self.broker, request["topic"],
+                                    packet.payload, message.place.first_time, packet.retain)
+        request["copy"] = found is not None
+        request["forward_of"] = request["forward_delay"] = request["forward_ambiguous"] = None
+        if found is not None and found[0] is not None:
+            original, ambiguous = found
+            request.update(forward_of=original["request"], forward_ambiguous=int(ambiguous),
+                           forward_delay=message.place.first_time - original["last"])
 
     def request(self, message, packet):
         kind = REQUESTS[packet.type]
@@ -271,23 +424,41 @@ class Mqtt(Matcher):
             request = self.opened(message, **self.common(message, packet, kind))
             self.pings.append(request)
             return
-        if self.retried(message, packet, key):
+        if packet.filters:
+            self.subscribing[kind, packet.id] = packet.filters
+        if packet.dup and key in self.pending:
+            self.retry(message, packet, self.pending[key])
             return
-        self.pend(key, self.opened(message, **self.common(message, packet, kind)))
+        request = self.opened(message, **self.common(message, packet, kind))
+        self.pend(key, request)
+        if packet.type == mqtt.CONNECT:
+            self.connected(message, packet, request)
+
+    def granted(self, packet, kind):
+        filters = self.subscribing.pop((kind, packet.id), [])
+        codes = packet.codes[-len(filters):] if len(packet.codes) >= len(filters) else None
+        for i, (text, options) in enumerate(filters):
+            if codes is None and kind == SUBSCRIBE or codes and codes[i] >= 0x80:
+                continue
+            if kind == SUBSCRIBE:
+                self.world.subscribe(self.own_session(), self.broker, text,
+                                     options & 0x0C | codes[i] & 3)
+            else:
+                self.world.unsubscribe(self.own_session(), text)
 
     def answer(self, message, packet):
         kind = ANSWERS[packet.type]
         key = (1 - message.side, kind, packet.id)
+        if packet.type in (mqtt.SUBACK, mqtt.UNSUBACK):
+            self.granted(packet, kind)
         if kind == PING and self.pings:
             key = (1 - message.side, PING, None)
             self.pending[key] = self.pings.popleft()
         request = self.pending.get(key)
         if packet.type == mqtt.CONNACK and packet.client:
             self.client = packet.client
-        before = request or self.finished.get(key)
-        if kind == PUBLISH and before is not None and \
-                before["qos"] != (1 if packet.type == mqtt.PUBACK else 2):
-            self.note("orphan", message, id=packet.id)
+        if kind == PUBLISH:
+            self.answer_publish(message, packet)
             return
         if request is None and kind == PING:
             # Nothing tells a second answer from one whose request is missing.
@@ -296,48 +467,82 @@ class Mqtt(Matcher):
         if request is None:
             self.again(key, message, packet.id or 0)
             return
-        values = {"reason_code": packet.reason}
-        if kind == PUBLISH and "released" in request:
-            values["pubcomp_time"] = message.place.last_time - request["released"].first_time
-        event = self.answered(key, request, message, **values)
+        if kind == CONNECT and self.step[1]:
+            self.stepped(message, request)
+        event = self.answered(key, request, message, reason_code=packet.reason)
         if kind == CONNECT:
             event["client_id"] = self.client
+            self.accepted(packet)
+
+    def answer_publish(self, message, packet):
+        side = 1 - message.side
+        request, pending = self.find(side, packet.id)
+        if request is None or request["qos"] != (1 if packet.type == mqtt.PUBACK else 2):
+            self.note("orphan", message, id=packet.id)
+        elif not pending:
+            self.note("duplicate", message, id=packet.id, request=request["request"],
+                      stream=request["stream"])
+        else:
+            values = {"reason_code": packet.reason}
+            if packet.type == mqtt.PUBCOMP and "released" in request:
+                values["pubcomp_time"] = message.place.last_time - request["released"].first_time
+            self.answered((side, PUBLISH, packet.id), request, message, **values)
+            request["reason"] = packet.reason
+            self.land(side, request)
 
     def pubrec(self, message, packet):
-        key = (1 - message.side, PUBLISH, packet.id)
-        request = self.pending.get(key)
-        before = request or self.finished.get(key)
-        if before is None or before["qos"] != 2:
+        request, pending = self.find(1 - message.side, packet.id)
+        if request is None or request["qos"] != 2:
             self.note("orphan", message, id=packet.id)
             return
-        if request is None or "received" in request:
-            self.note("duplicate", message, id=packet.id, request=before["request"])
+        if not pending or "received" in request:
+            self.note("duplicate", message, id=packet.id, request=request["request"],
+                      stream=request["stream"])
             return
         request["received"] = message.place
         self.note("pubrec", message, id=packet.id, request=request["request"], exchange=request,
-                  pubrec_time=message.place.last_time - request["first"])
+                  stream=request["stream"], pubrec_time=message.place.last_time - request["first"])
         if (packet.reason or 0) >= 0x80:
-            self.answered(key, request, message, reason_code=packet.reason)
+            self.answer_publish(message, packet)
 
     def pubrel(self, message, packet):
-        request = self.pending.get((message.side, PUBLISH, packet.id))
-        if request is None or request["qos"] != 2:
+        request, pending = self.find(message.side, packet.id)
+        if not pending or request["qos"] != 2:
             return
         if "released" in request:
-            request["retries"] += 1
-            self.note("retry", message, id=packet.id, request=request["request"])
+            self.retry(message, packet, request)
             return
         request["released"] = message.place
         values = {}
         if "received" in request:
             values["pubrel_time"] = message.place.last_time - request["received"].first_time
         self.note("pubrel", message, id=packet.id, request=request["request"], exchange=request,
-                  **values)
+                  stream=request["stream"], **values)
+
+    # Enhanced authentication.
+
+    def stepped(self, message, request):
+        self.note("auth", message, id=0, request=request["request"], exchange=request,
+                  auth_time=message.place.last_time - self.step[0],
+                  auth_sender=int(message.side == self.server))
+        self.step = (message.place.first_time, True)
 
     def auth(self, message, packet):
-        key = (1 - message.side, REAUTHENTICATE, None)
-        if key in self.pending:
-            self.answered(key, self.pending[key], message, reason_code=packet.reason)
-        if packet.reason == 0x18 or message.side != self.server and packet.reason:
+        client = 1 - self.server
+        connecting = self.pending.get((client, CONNECT, None))
+        running = connecting or self.pending.get((client, REAUTHENTICATE, None))
+        by_client = message.side == client
+        if by_client and not connecting and (running is None or packet.reason == 0x19):
             request = self.opened(message, **self.common(message, packet, REAUTHENTICATE))
-            self.pend((message.side, REAUTHENTICATE, None), request)
+            self.pend((client, REAUTHENTICATE, None), request)
+            self.step = (message.place.first_time, True)
+            return
+        if running is not None:
+            self.stepped(message, running)
+        if by_client or connecting:
+            return
+        key = (client, REAUTHENTICATE, None)
+        if running is None:
+            self.again(key, message, 0)
+        elif packet.reason != 0x18:
+            self.answered(key, running, message, reason_code=packet.reason)

@@ -14,7 +14,8 @@ WITH_ID = range(PUBACK, UNSUBACK + 1)
 FLAGS = {PUBREL: 2, SUBSCRIBE: 2, UNSUBSCRIBE: 2}
 PORTS = {1883}
 
-ASSIGNED_CLIENT, TOPIC_ALIAS = 0x12, 0x23
+SESSION_EXPIRY, ASSIGNED_CLIENT, SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, TOPIC_ALIAS = \
+    0x11, 0x12, 0x13, 0x21, 0x23
 BYTES = {1: (0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 2: (0x13, 0x21, 0x22, 0x23),
          4: (0x02, 0x11, 0x18, 0x27)}
 FIXED = {identifier: size for size, those in BYTES.items() for identifier in those}
@@ -102,6 +103,8 @@ class Packet:
         self.qos, self.retain = head >> 1 & 3, head & 1
         self.size = len(data)
         self.id = self.topic = self.client = self.version = self.reason = self.alias = None
+        self.keep_alive = self.clean = self.present = self.payload = None
+        self.properties, self.filters, self.codes = {}, [], []
         try:
             self.read(reader, version)
         except Bad:
@@ -111,32 +114,55 @@ class Packet:
         if self.type == CONNECT:
             reader.text()
             self.version = reader.number(1)
-            reader.take(3)
+            self.clean = bool(reader.number(1) & 2)
+            self.keep_alive = reader.number(2)
             if self.version == 5:
-                reader.properties()
+                self.properties = reader.properties()
             self.client = reader.text()
         elif self.type == CONNACK:
-            reader.take(1)
+            self.present = bool(reader.number(1) & 1)
             self.reason = reader.number(1)
             if version == 5:
-                self.client = reader.properties().get(ASSIGNED_CLIENT)
+                self.properties = reader.properties()
+                self.client = self.properties.get(ASSIGNED_CLIENT)
+                self.keep_alive = self.properties.get(SERVER_KEEP_ALIVE)
         elif self.type == PUBLISH:
             self.topic = reader.text()
             if self.qos:
                 self.id = reader.number(2)
             if version == 5:
                 self.alias = reader.properties().get(TOPIC_ALIAS)
+            self.payload = reader.take(reader.left())
         elif self.type in WITH_ID:
             self.id = reader.number(2)
             if self.type in (SUBACK, UNSUBACK):
                 if version == 5:
                     reader.properties()
-                if version == 5 or self.type == SUBACK:
+                self.codes = list(reader.data[reader.at:])
+                if version == 5 or version and self.type == SUBACK:
                     self.reason = reader.number(1)
+            elif self.type in (SUBSCRIBE, UNSUBSCRIBE):
+                self.read_filters(reader, version)
             elif self.type <= PUBCOMP:
                 self.reason = reader.number(1)
-        elif self.type == AUTH:
+        elif self.type in (AUTH, DISCONNECT):
             self.reason = reader.number(1)
+
+    def read_filters(self, reader, version):
+        """(filter, options) of each. Without the CONNECT the one reading that fits is right."""
+        start = reader.at
+        for with_properties in (True, False) if version == 5 else (False, True):
+            reader.at, found = start, []
+            try:
+                if with_properties:
+                    reader.properties()
+                while reader.left():
+                    found.append((reader.text(), reader.number(1) if self.type == SUBSCRIBE else 0))
+            except Bad:
+                continue
+            if version or all(text and options < 3 for text, options in found):
+                self.filters = found
+                return
 
 
 def whole_run(data, at):

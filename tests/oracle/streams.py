@@ -11,7 +11,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import bisect
 import collections
 
-from .packets import ACK, SYN, segments
+from .packets import ACK, FIN, RST, SYN, segments
 
 # Bytes [start, end) of a direction as they arrived first. `data` is shorter when cut.
 Piece = collections.namedtuple("Piece", "start end frame time data")
@@ -106,6 +106,7 @@ class Connection:
     def __init__(self, number, opener, other):
         self.number, self.ends, self.halves = number, (opener, other), (Half(), Half())
         self.opener_known = False
+        self.closings = []   # (frame, time, side, is a reset)
 
     def side(self, segment):
         return self.ends.index(segment.source) if self.ends[0] != self.ends[1] else 0
@@ -140,4 +141,7 @@ def connections(path):
             half.base = segment.seq
         if segment.flags & ACK:
             other.acknowledged(segment)
+        if segment.flags & (FIN | RST):
+            connection.closings.append((segment.frame, segment.time, side,
+                                        bool(segment.flags & RST)))
     return found

@@ -8,6 +8,7 @@
 
 #include "../../plugin/match_kafka.h"
 #include "../../plugin/match_mqtt.h"
+#include "../../plugin/mqtt_state.h"
 
 enum { CLIENT, BROKER };
 
@@ -27,6 +28,7 @@ static int set_up(void **state)
     b->matcher.pending = wl_pending_new(4, 100, wl_match_evicted, &b->matcher);
     b->matcher.health = wl_health_new();
     b->matcher.kafka = wl_kafka_state_new(90);
+    b->matcher.mqtt = wl_mqtt_state_new(60000000000, 1000);
     b->segment = (wl_segment_t){.stream = 3, .source_port = 40000, .destination_port = 1883};
     b->stream = wl_streams_get(b->matcher.streams, &b->segment);
     *state = b;
@@ -42,6 +44,7 @@ static int tear_down(void **state)
     wl_store_free(b->matcher.store);
     wl_health_free(b->matcher.health);
     wl_kafka_state_free(b->matcher.kafka);
+    wl_mqtt_state_free(b->matcher.mqtt);
     free(b);
     return 0;
 }

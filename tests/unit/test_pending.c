@@ -10,8 +10,9 @@
 static unsigned evictions;
 static uint32_t last_evicted;
 
-static void count_evicted(uint32_t value, void *user)
+static void count_evicted(wl_key_t key, uint32_t value, void *user)
 {
+    (void)key;
     assert_ptr_equal(user, &evictions);
     evictions++;
     last_evicted = value;
@@ -184,6 +185,38 @@ static void test_random_run(void **state)
     wl_pending_free(pt);
 }
 
+static void test_another_key(void **state)
+{
+    wl_pending_t *pt = table(2, 10);
+    uint32_t value = 0, old;
+
+    (void)state;
+    wl_pending_add(pt, key(1, 0, 7), 100, &old);
+    wl_pending_add(pt, key(2, 5, 7), 200, &old);
+    wl_pending_take(pt, key(2, 5, 7), &value); /* answered: no obstacle */
+    wl_pending_rekey(pt, key(1, 0, 7), key(2, 5, 7));
+    assert_int_equal(wl_pending_find(pt, key(1, 0, 7), &value), WL_PENDING_ORPHAN);
+    assert_int_equal(wl_pending_find(pt, key(2, 5, 7), &value), WL_PENDING_FOUND);
+    assert_int_equal(value, 100);
+    assert_int_equal(wl_pending_open(pt, 1), 0);
+    assert_int_equal(wl_pending_open(pt, 2), 1);
+    /* What is pending there already stays, and what is not pending cannot be moved. */
+    wl_pending_add(pt, key(1, 0, 8), 101, &old);
+    wl_pending_rekey(pt, key(1, 0, 8), key(2, 5, 7));
+    wl_pending_rekey(pt, key(9, 9, 9), key(2, 5, 9));
+    wl_pending_find(pt, key(2, 5, 7), &value);
+    assert_int_equal(value, 100);
+    assert_int_equal(wl_pending_open(pt, 1), 1);
+    /* The bound of the stream it moves to. */
+    wl_pending_add(pt, key(2, 5, 1), 201, &old);
+    assert_int_equal(evictions, 0);
+    wl_pending_rekey(pt, key(1, 0, 8), key(2, 5, 8));
+    assert_int_equal(evictions, 1);
+    assert_int_equal(last_evicted, 100);
+    assert_int_equal(wl_pending_open(pt, 2), 2);
+    wl_pending_free(pt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_open_counts_per_stream),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_answered_are_forgotten_in_time),
+        cmocka_unit_test(test_another_key),
         cmocka_unit_test(test_random_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
