@@ -178,7 +178,17 @@ void wl_store_log_note(wl_store_t *store, uint32_t frame, wl_event_t event,
         return;
     }
     *(wl_mqtt_note_t *)arena_add(&store->notes, &index) = *note;
+    if (event == WL_EVENT_SESSION) {
+        wl_store_get(store, note->exchange)->u.mqtt.session = index + 1;
+    }
     wl_store_log(store, frame, event, index);
+}
+
+const wl_mqtt_note_t *wl_store_session(const wl_store_t *store, const wl_exchange_t *ex)
+{
+    return ex->proto == WL_PROTO_MQTT && ex->u.mqtt.session != 0
+               ? arena_get(&store->notes, ex->u.mqtt.session - 1)
+               : NULL;
 }
 
 static uint32_t log_frame(const wl_store_t *store, uint32_t index)

@@ -154,9 +154,10 @@ typedef struct {
         struct {
             wl_string_t topic;
             wl_string_t assigned_client; /* of a CONNECT, known from its CONNACK on */
-            uint32_t legs;               /* QoS 2: index for wl_store_legs(), else UINT32_MAX */
-            wl_exchange_id_t original;   /* of a copy to a subscriber: the publish, or ..._NONE */
-            int16_t reason;              /* of the last answer, WL_REASON_NONE */
+            uint32_t session; /* of a Connect: its WL_EVENT_SESSION's note plus one, 0 none */
+            uint32_t legs;    /* QoS 2: index for wl_store_legs(), else UINT32_MAX */
+            wl_exchange_id_t original; /* of a copy to a subscriber: the publish, or ..._NONE */
+            int16_t reason;            /* of the last answer, WL_REASON_NONE */
             uint16_t inflight;        /* QoS 1, 2: of its sender, itself included; 65,535 at most */
             uint16_t receive_maximum; /* of the receiver, 0 unknown */
             uint8_t kind, qos, version;
@@ -215,6 +216,8 @@ void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchan
 /* The same for an event that has a note, which is copied; WL_EVENT_AUTH or later. */
 void wl_store_log_note(wl_store_t *store, uint32_t frame, wl_event_t event,
                        const wl_mqtt_note_t *note);
+/* The note of a Connect's end, NULL while there is none. */
+const wl_mqtt_note_t *wl_store_session(const wl_store_t *store, const wl_exchange_t *ex);
 /* The log entries of a frame: the index of the first, their number in *count (0 if none). */
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count);
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record);

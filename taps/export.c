@@ -198,6 +198,9 @@ static tap_packet_status take(void *data, packet_info *pinfo _U_, epan_dissect_t
     const wl_record_t *record = tapped;
 
     export->store = record->store;
+    if (record->event == WL_EVENT_SESSION && (record->ex->flags & WL_ORPHANED)) {
+        return TAP_PACKET_DONT_REDRAW; /* without its CONNECT it belongs to no exchange */
+    }
     mark(export, record->id);
     return TAP_PACKET_REDRAW;
 }

@@ -8,7 +8,13 @@
 /* The last word on an exchange first: a client id that the broker assigned is on the answer, what
  * only TCP acknowledges has its round trip there. */
 static const wl_event_t by_rank[] = {WL_EVENT_ANSWER, WL_EVENT_ACK,    WL_EVENT_PUBREL,
-                                     WL_EVENT_PUBREC, WL_EVENT_ORPHAN, WL_EVENT_REQUEST};
+                                     WL_EVENT_PUBREC, WL_EVENT_ORPHAN, WL_EVENT_REQUEST,
+                                     WL_EVENT_SESSION};
+/* What can happen more than once has no column. */
+#define ONCE                                                                     \
+    (WL_ON(WL_EVENT_ANSWER) | WL_ON(WL_EVENT_ACK) | WL_ON(WL_EVENT_PUBREL) |     \
+     WL_ON(WL_EVENT_PUBREC) | WL_ON(WL_EVENT_ORPHAN) | WL_ON(WL_EVENT_REQUEST) | \
+     WL_ON(WL_EVENT_SESSION))
 
 void wl_export_line(const wl_store_t *store, wl_exchange_id_t id, wl_line_t *line)
 {
@@ -22,8 +28,9 @@ void wl_export_line(const wl_store_t *store, wl_exchange_id_t id, wl_line_t *lin
         happened |= legs->pubrec_last_ns != WL_NO_TIME ? WL_ON(WL_EVENT_PUBREC) : 0;
         happened |= legs->pubrel_last_ns != WL_NO_TIME ? WL_ON(WL_EVENT_PUBREL) : 0;
     }
-    line->record = (wl_record_t){WL_EVENT_REQUEST, id, ex, store};
-    line->happened = (uint8_t)happened;
+    line->record = (wl_record_t){WL_EVENT_REQUEST, id, ex, store, wl_store_session(store, ex)};
+    happened |= line->record.note != NULL ? WL_ON(WL_EVENT_SESSION) : 0;
+    line->happened = (uint16_t)happened;
     line->data = NULL;
 }
 
@@ -259,7 +266,7 @@ static void add_fields(const wl_field_t *fields, unsigned count, unsigned protoc
 {
     for (unsigned i = 0; i < count; i++) {
         /* Links to frames are the export's own columns. */
-        if (fields[i].type != FT_FRAMENUM) {
+        if (fields[i].type != FT_FRAMENUM && (fields[i].events & ONCE)) {
             add_field(&fields[i], protocols, false);
             if (fields[i].strings != NULL) {
                 add_field(&fields[i], protocols, true);

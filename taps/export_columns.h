@@ -35,7 +35,7 @@ const wl_column_t *wl_export_columns(unsigned *count);
 /* An exchange and what happened of it, for wl_export_cell(). */
 typedef struct {
     wl_record_t record;
-    uint8_t happened;           /* WL_ON(event): as far as the exchange itself tells */
+    uint16_t happened;          /* WL_ON(event): as far as the exchange itself tells */
     const wl_data_line_t *data; /* if that is set, the line is of a data segment */
 } wl_line_t;
 

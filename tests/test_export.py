@@ -63,9 +63,13 @@ def options_for(capture):
 
 OUTCOMES = {"reused": "id reused"}
 TIMES = ("time", "request_spread", "service_time", "response_spread", "ack_time", "pubrec_time",
-         "pubrel_time", "pubcomp_time")
+         "pubrel_time", "pubcomp_time", "forward_delay")
+OF_SESSION = {"session_time": "session_time_ns", "longest_silence": "longest_silence_ns",
+              "keep_alive": "keep_alive_ns", "session_end": "session_end",
+              "disconnect_reason": "disconnect_reason"}
 DIMENSIONS = ("size", "client_id", "kind", "qos", "topic", "sender", "version", "reason_code",
-              "retries", "api", "api_version", "acks", "inflight", "stream")
+              "retries", "api", "api_version", "acks", "inflight", "stream", "receive_maximum",
+              "forward_ambiguous")
 
 
 def expected_lines(events):
@@ -75,6 +79,7 @@ def expected_lines(events):
         later[id(event["exchange"])].append(event)
     again = collections.Counter((event["protocol"], event["stream"], event["request"], event["id"])
                                 for event in events.of("duplicate"))
+    ends = {(event["stream"], event.get("request")): event for event in events.of("session")}
     for event in events.of("request", "orphan"):
         parts = {part["what"]: part for part in later[id(event)]}
         line = {"protocol": event["protocol"].split(".")[1],
@@ -87,6 +92,9 @@ def expected_lines(events):
                         request_last_ns=event["last"], reused=event.get("reused", False),
                         duplicates=again[event["protocol"], event["stream"], event["frame"],
                                          event["id"]])
+        if event.get("kind") == 1 and event["what"] == "request":
+            end = ends.get((event["stream"], event["frame"]), {})
+            line.update({column: end[name] for name, column in OF_SESSION.items() if name in end})
         if event["what"] == "orphan" or "answer" in parts:
             line["answer_frame"] = parts.get("answer", event)["frame"]
         if "answer" in parts:
@@ -132,7 +140,7 @@ def test_every_line_against_the_bytes(capture, passes):
 def field_value(text, name):
     if name.endswith("_ns"):
         return harness.nanoseconds(text)
-    if re.fullmatch(r"-?\d+", text) or name == "reason_code":
+    if re.fullmatch(r"-?\d+", text) or name in ("reason_code", "disconnect_reason"):
         return int(text, 0)
     return {"True": True, "False": False}.get(text, text)
 
@@ -144,6 +152,13 @@ def of_events(events):
         prefix = event["protocol"] + "."
         fields = {name[len(prefix):]: value for name, value in event.items()
                   if name.startswith(prefix)}
+        if {"silence", "auth_time"} & set(fields) or "session_end" in fields and \
+                "session_of" not in fields:
+            continue  # of no exchange, or more than one of it
+        if "session_end" in fields:
+            key = (int(fields["session_of"]), int(fields["stream"]), prefix, 0, False, 1)
+            exchanges[key][0]["session"] = fields
+            continue
         links = [int(fields[name]) for name in ("response_to", "ack_to", "leg_of", "duplicate_of",
                                                 "retry_of") if name in fields]
         kind = next((name for name in ("response_to", "ack_to", "leg_of", "duplicate_of",
@@ -187,7 +202,8 @@ def test_every_cell_is_a_field(capture):
             for fields in exchange.values():
                 for field in fields:
                     if field not in OWN_COLUMNS and not field.endswith(("_to", "_of", "_in")) \
-                            and field not in ("orphan", "unanswered", "retry", "duplicate"):
+                            and field not in ("orphan", "unanswered", "retry", "duplicate",
+                                              "receive_maximum_exceeded"):
                         assert field in line or f"{field}_ns" in line, (key, field)
     assert compared > 20
 
