@@ -125,7 +125,7 @@ static void apply(wl_matcher_t *matcher, wl_stream_t *stream, const asked_t *ask
         count++;
     }
     /* One code for each filter, the last of the packet; before 5.0 an UNSUBACK has none. */
-    if (answer->rest_length >= count) {
+    if (answer->rest != NULL && answer->rest_length >= count) {
         codes = answer->rest + answer->rest_length - count;
     } else if (asked->subscribes) {
         return;

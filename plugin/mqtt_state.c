@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "hash.h"
 #include "mqtt_forward.h"
 
 #define SHARE "$share/"
@@ -29,12 +30,9 @@ uint32_t wl_mqtt_group_owner(const wl_mqtt_group_t *group)
 static guint group_hash(gconstpointer pointer)
 {
     const wl_mqtt_group_t *group = pointer;
-    guint hash = g_direct_hash(group->filter) ^ group->broker * 0x9E3779B9u;
 
-    for (uint32_t i = 0; i < group->length; i++) {
-        hash = (hash ^ (uint8_t)group->name[i]) * 0x01000193u;
-    }
-    return hash;
+    return wl_hash_bytes(group->name, group->length) ^
+           wl_hash_bytes(&group->filter, sizeof group->filter) ^ group->broker;
 }
 
 static gboolean group_equal(gconstpointer a, gconstpointer b)
@@ -99,7 +97,8 @@ static wl_mqtt_session_t *session_new(wl_mqtt_state_t *state)
 wl_mqtt_session_t *wl_mqtt_session_get(wl_mqtt_state_t *state, wl_string_t client,
                                        wl_string_t broker)
 {
-    gint64 key = (gint64)((uint64_t)client << 32 | broker);
+    /* GLib hashes the low half alone: that is to be the client, brokers are few. */
+    gint64 key = (gint64)((uint64_t)broker << 32 | client);
     wl_mqtt_session_t *session = g_hash_table_lookup(state->sessions, &key);
 
     if (session == NULL && !sessions_full(state)) {

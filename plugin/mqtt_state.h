@@ -49,7 +49,7 @@ typedef struct wl_mqtt_session {
 } wl_mqtt_session_t;
 
 typedef struct wl_mqtt_state {
-    GHashTable *sessions; /* client << 32 | broker -> wl_mqtt_session_t */
+    GHashTable *sessions; /* broker << 32 | client -> wl_mqtt_session_t */
     GPtrArray *anonymous; /* wl_mqtt_session_t of connections whose CONNECT was not captured */
     GHashTable *groups;   /* wl_mqtt_group_t, each its own key */
     wl_filters_t *filters;

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "hash.h"
+
 struct wl_filter {
     wl_filter_t *parent;
     const char *text; /* this level's, not terminated */
@@ -27,12 +29,9 @@ struct wl_filters {
 static guint level_hash(gconstpointer pointer)
 {
     const wl_filter_t *level = pointer;
-    uint64_t hash = (uint64_t)(uintptr_t)level->parent * UINT64_C(0x9E3779B97F4A7C15);
 
-    for (uint32_t i = 0; i < level->length; i++) {
-        hash = (hash ^ (uint8_t)level->text[i]) * UINT64_C(0x100000001B3);
-    }
-    return (guint)(hash ^ hash >> 32);
+    return wl_hash_bytes(level->text, level->length) ^
+           wl_hash_bytes(&level->parent, sizeof level->parent);
 }
 
 static gboolean level_equal(gconstpointer a, gconstpointer b)

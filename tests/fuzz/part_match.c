@@ -3,8 +3,9 @@
  * adds up what comes out.
  *
  *   input   1 byte bounds (pending per stream 1..8, in all 1..16); then records:
- *           1 byte head: bit 0 Kafka, 1 direction, 2-3 stream, 4 a bare TCP ACK, 5 time runs
- *           backwards, 6 first byte's time unknown, 7 cut; 1 byte time step in ms; 2 bytes length;
+ *           1 byte head: bit 0 Kafka, 1 direction, 2-3 stream, 4 a bare TCP ACK (with bit 0: that
+ *           closes, with bit 6: that resets), 5 time runs backwards, 6 first byte's time unknown,
+ *           7 cut; 1 byte time step in ms; 2 bytes length;
  *           the message's bytes
  *
  *   requests = answered + one-way + id reused + evicted + still pending
@@ -13,6 +14,7 @@
  */
 #include "part.h"
 
+#include "../../plugin/mqtt_state.h"
 #include "../../plugin/read_messages.h"
 
 #define HEAD_BYTES 4u
@@ -147,7 +149,8 @@ static void count_events(bench_t *b, uint32_t counts[WL_EVENT_COUNT], GArray *se
             }
             events = &g_array_index(seen, unsigned, record.id);
             CHECK(!(*events & WL_ON(record.event)) || record.event == WL_EVENT_RETRY ||
-                  record.event == WL_EVENT_DUPLICATE);
+                  record.event == WL_EVENT_DUPLICATE || record.event == WL_EVENT_AUTH ||
+                  record.event == WL_EVENT_SILENCE);
             *events |= WL_ON(record.event);
             counts[record.event]++;
             CHECK(record.event != WL_EVENT_REQUEST || record.ex->request_frame == frame);
@@ -176,7 +179,7 @@ static void check_all(bench_t *b)
 {
     GArray *seen = g_array_new(FALSE, TRUE, sizeof(unsigned));
     uint32_t counts[WL_EVENT_COUNT] = {0}, answered = 0, one_way = 0, taken = 0, evicted = 0;
-    uint32_t pending = 0;
+    uint32_t pending = 0, in_flight = 0, flying = 0;
     const wl_pending_counters_t *counters = wl_pending_counters(b->matcher.pending);
 
     count_events(b, counts, seen);
@@ -187,7 +190,17 @@ static void check_all(bench_t *b)
         check_exchange(b, ex);
         CHECK(((events & WL_ON(WL_EVENT_REQUEST)) != 0) != ((ex->flags & WL_ORPHANED) != 0));
         CHECK(((events & WL_ON(WL_EVENT_ANSWER)) != 0) == ((ex->flags & WL_ANSWERED) != 0));
-        CHECK(((events & WL_ON(WL_EVENT_ORPHAN)) != 0) == ((ex->flags & WL_ORPHANED) != 0));
+        /* Or the end of a connection whose CONNECT was not captured. */
+        CHECK(((events & WL_ON(WL_EVENT_ORPHAN)) != 0 || events == WL_ON(WL_EVENT_SESSION)) ==
+              ((ex->flags & WL_ORPHANED) != 0));
+        in_flight += ex->proto == WL_PROTO_MQTT && (ex->u.mqtt.known & WL_MQTT_IN_FLIGHT);
+        if (ex->proto == WL_PROTO_MQTT && ex->u.mqtt.original != WL_EXCHANGE_NONE) {
+            const wl_exchange_t *original = wl_store_get(b->matcher.store, ex->u.mqtt.original);
+
+            CHECK(original->u.mqtt.topic == ex->u.mqtt.topic && (ex->flags & WL_FROM_BROKER));
+            CHECK(ex->request_first_ns == WL_NO_TIME ||
+                  original->request_last_ns <= ex->request_first_ns);
+        }
         CHECK(((events & WL_ON(WL_EVENT_ACK)) != 0) == (ex->ack_frame != 0));
         answered += (ex->flags & WL_ANSWERED) != 0;
         one_way += (ex->flags & WL_ONE_WAY) != 0;
@@ -195,8 +208,12 @@ static void check_all(bench_t *b)
         evicted += (ex->flags & WL_EVICTED) != 0;
     }
     for (unsigned i = 0; i < STREAMS; i++) {
+        const wl_stream_t *stream = wl_streams_find(b->matcher.streams, i);
+
         pending += wl_pending_open(b->matcher.pending, i);
+        flying += stream != NULL ? stream->mqtt.inflight[0] + stream->mqtt.inflight[1] : 0;
     }
+    CHECK(flying == in_flight && flying <= pending);
     CHECK(counts[WL_EVENT_REQUEST] == answered + one_way + taken + evicted + pending);
     CHECK(counters->added == counters->answered + counters->reused + counters->evicted + pending);
     CHECK(counters->answered == answered && counters->evicted == evicted);
@@ -217,6 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     b.matcher.streams = wl_streams_new(64);
     b.matcher.health = wl_health_new();
     b.matcher.kafka = wl_kafka_state_new(90);
+    b.matcher.mqtt = wl_mqtt_state_new(INT64_C(2000000000), (bounds >> 1) + 1);
     b.matcher.pending =
         wl_pending_new((bounds & 7) + 1, (bounds >> 4) + 1, wl_match_evicted, &b.matcher);
     while (script_has(&script, HEAD_BYTES) && b.frame < MAX_FRAMES) {
@@ -230,6 +248,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         b.frame++;
         b.now_ns += head & 32 ? -step_ns : step_ns;
         take_segment(&b, number, direction, head & 16 ? 0 : (uint32_t)count);
+        if ((head & 16) && (head & 65)) {
+            wl_stream_t *stream = b.streams[number];
+
+            wl_mqtt_closed(&b.matcher, stream, stream->port[0] == 40000 ? direction : !direction,
+                           b.frame, b.now_ns, (head & 64) != 0);
+        }
         if (!(head & 16)) {
             take_message(&b, number, direction, head, bytes, (uint32_t)count);
         }
@@ -240,6 +264,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wl_streams_free(b.matcher.streams);
     wl_health_free(b.matcher.health);
     wl_kafka_state_free(b.matcher.kafka);
+    wl_mqtt_state_free(b.matcher.mqtt);
     wl_store_free(b.matcher.store);
     return 0;
 }

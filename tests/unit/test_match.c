@@ -396,6 +396,74 @@ static void test_mqtt_gates(void **state)
     assert_int_equal(findings(b, WL_HEALTH_GATED), G_N_ELEMENTS(bad));
 }
 
+/* At the bound new aliases are not kept, known ones may change. */
+static void test_mqtt_topic_aliases_are_bounded(void **state)
+{
+    bench_t *b = *state;
+    wl_string_t names[] = {wl_store_intern(b->matcher.store, "one"),
+                           wl_store_intern(b->matcher.store, "two")};
+    const struct {
+        uint16_t alias;
+        wl_string_t topic, expected;
+    } steps[] = {{1, names[0], names[0]},
+                 {2, names[0], names[0]},
+                 {2, WL_STRING_NONE, WL_STRING_NONE},
+                 {1, names[1], names[1]},
+                 {1, WL_STRING_NONE, names[1]}};
+
+    b->matcher.mqtt->aliases = WL_MQTT_MAX_ALIASES - 1;
+    for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
+        wl_mqtt_message_t m = {.message = message(b, CLIENT),
+                               .header = PUBLISH_QOS(0),
+                               .topic = steps[i].topic,
+                               .topic_alias = steps[i].alias,
+                               .reason = NO_REASON};
+        wl_mqtt_match(&b->matcher, &m);
+        assert_int_equal(event_of(b, b->frame).ex->u.mqtt.topic, steps[i].expected);
+    }
+    assert_int_equal(wl_mqtt_state_dropped(b->matcher.mqtt), 1);
+}
+
+/* What is forgotten at the bound of pending requests is no longer in flight. */
+static void test_mqtt_in_flight(void **state)
+{
+    bench_t *b = *state;
+
+    mqtt(b, CLIENT, PACKET(WL_PINGREQ, 0), 0, NO_REASON); /* tells who the client is */
+    for (uint16_t id = 1; id <= 6; id++) {                /* the bound is 4, of all kinds */
+        mqtt(b, CLIENT, PUBLISH_QOS(1), id, NO_REASON);
+    }
+    assert_int_equal(event_of(b, 5).ex->u.mqtt.inflight, 4);
+    assert_int_equal(event_of(b, 7).ex->u.mqtt.inflight, 4);
+    assert_int_equal(b->stream->mqtt.inflight[CLIENT], 4);
+    for (uint16_t id = 1; id <= 6; id++) {
+        mqtt(b, BROKER, PACKET(WL_PUBACK, 0), id, NO_REASON);
+    }
+    assert_int_equal(b->stream->mqtt.inflight[CLIENT], 0);
+    assert_int_equal(b->stream->mqtt.inflight[BROKER], 0);
+}
+
+/* SUBSCRIBEs that nobody answers: the oldest are forgotten. */
+static void test_mqtt_subscribing_is_bounded(void **state)
+{
+    bench_t *b = *state;
+    static const uint8_t filter[] = {0, 1, 'a', 0};
+
+    for (uint16_t id = 1; id <= WL_MQTT_MAX_SUBSCRIBING + 3; id++) {
+        wl_mqtt_message_t m = {.message = message(b, CLIENT),
+                               .header = PACKET(WL_SUBSCRIBE, 2),
+                               .has_id = true,
+                               .id = id,
+                               .reason = NO_REASON,
+                               .rest = filter,
+                               .rest_length = sizeof filter};
+        wl_mqtt_match(&b->matcher, &m);
+    }
+    assert_int_equal(b->stream->mqtt.subscribing->len, WL_MQTT_MAX_SUBSCRIBING);
+    assert_int_equal(b->matcher.mqtt->subscribing_bytes, WL_MQTT_MAX_SUBSCRIBING * sizeof filter);
+    assert_int_equal(wl_mqtt_state_dropped(b->matcher.mqtt), 3);
+}
+
 /* The TCP ACK of a publish of any QoS; the first that covers its last byte, wrap included. */
 static void test_tcp_ack(void **state)
 {
@@ -442,6 +510,9 @@ int main(void)
         CASE(test_mqtt_pings_oldest_first),
         CASE(test_mqtt_assigned_client_id),
         CASE(test_mqtt_topic_alias_is_per_direction),
+        CASE(test_mqtt_topic_aliases_are_bounded),
+        CASE(test_mqtt_in_flight),
+        CASE(test_mqtt_subscribing_is_bounded),
         CASE(test_mqtt_gates),
         CASE(test_tcp_ack),
     };
