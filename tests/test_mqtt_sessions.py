@@ -4,6 +4,8 @@ whose figures are written down here; all are also compared with the oracle, even
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import random
+
 import pytest
 
 import harness
@@ -373,3 +375,69 @@ def test_subscribe_is_no_part_of_the_session(tmp_path):
     second.hears(suback(5, 1))
     old, new = of(told(scenes, tmp_path), "request", 3)
     assert old["unanswered"] and not new["unanswered"]
+
+
+# Conversations nobody had in mind.
+
+class Wild:
+    """One client that says anything, and a broker that does too, over and over again."""
+
+    def __init__(self, scenes, dice):
+        self.scenes, self.dice = scenes, dice
+        self.version, self.talk = dice.choice((3, 4, 5)), None
+
+    def connects(self):
+        dice, given, answer = self.dice, b"", b""
+        if self.version == 5:
+            given = session_expiry(dice.choice((0, 600))) + receive_maximum(dice.choice((2, 9)))
+            answer = dice.choice((b"", receive_maximum(3), server_keep_alive(2)))
+        self.talk = self.scenes.open()
+        self.talk.says(connect("wild", self.version, dice.random() < 0.2, dice.choice((0, 1, 60)),
+                               given))
+        for _ in range(dice.choice((0, 0, 2)) if self.version == 5 else 0):
+            self.talk.hears(auth(0x18))
+            self.talk.says(auth(0x18), after=dice.choice((1, 5)))
+        if dice.random() < 0.9:
+            self.talk.hears(connack(self.version, dice.random() < 0.7, dice.choice((0, 0, 0, 5)),
+                                    answer))
+
+    def packet(self):
+        dice = self.dice
+        number, reason = dice.randrange(1, 6), ()
+        if self.version == 5 and dice.random() < 0.3:
+            reason = (dice.choice((0, 0x10, 0x97)),)
+        kinds = ["puback", "pubrec", "pubrel", "pubcomp"]
+        if dice.random() < 0.5:
+            qos = dice.randrange(3)
+            return publish("a", qos=qos, number=number, dup=qos > 0 and dice.random() < 0.5,
+                           version=self.version)
+        if self.version == 5 and dice.random() < 0.1:
+            return auth(dice.choice((0, 0x18, 0x19)))
+        return ack(dice.choice(kinds), number, *reason)
+
+    def goes_on(self):
+        dice = self.dice
+        choice = dice.random()
+        if self.talk is None or choice < 0.08:
+            if self.talk is not None and dice.random() < 0.7:
+                dice.choice((self.talk.closes, self.talk.resets))(dice.randrange(2))
+            self.connects()
+        elif choice < 0.12:
+            reason = (dice.choice((0, 4, 0x8D)),) if self.version == 5 else ()
+            (self.talk.hears if self.version == 5 and dice.random() < 0.5 else self.talk.says)(
+                disconnect(*reason))
+        else:
+            say = self.talk.says if dice.random() < 0.5 else self.talk.hears
+            say(*(self.packet() for _ in range(dice.choice((1, 1, 3)))),
+                after=dice.choice((1, 1, 40, 1700)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_against_the_oracle(tmp_path, seed):
+    scenes = Scenes()
+    wild = Wild(scenes, random.Random(seed))
+    for _ in range(200):
+        wild.goes_on()
+    events = told(scenes, tmp_path)
+    kinds = {event["what"] for event in events}
+    assert kinds >= {"request", "answer", "retry", "orphan", "duplicate", "session"}

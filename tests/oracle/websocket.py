@@ -114,6 +114,7 @@ class Connection:
 
     def __init__(self, connection, deflate):
         self.number, self.ends = connection.number, connection.ends
+        self.closings = connection.closings
         self.halves = tuple(Half(half, deflate) for half in connection.halves)
 
 
