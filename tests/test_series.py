@@ -1,4 +1,4 @@
-"""The same source on other Wireshark series, in Debians of their own (packaging/chroot): it compiles
+"""The same source on other Wireshark series, in releases of Debian of their own (packaging/chroot): it compiles
 without warnings, passes every test of numbers there, prints the same tables as here, and opens in
 their GUI on the screen of this machine.
 
