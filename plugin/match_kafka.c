@@ -36,9 +36,12 @@
 #define MAX_VERSION 31
 
 /* Requests live in the space of their direction: both ends of a connection may be brokers. */
+#define KAFKA_SPACE 0x10000u
+
 static wl_key_t request_key(const wl_kafka_message_t *message, unsigned direction)
 {
-    return (wl_key_t){message->message.stream->number, direction,
+    /* MQTT's spaces are small numbers: a stream that was taken for both must not mix them up. */
+    return (wl_key_t){message->message.stream->number, KAFKA_SPACE | direction,
                       (uint32_t)message->correlation_id};
 }
 

@@ -396,6 +396,25 @@ static void test_mqtt_gates(void **state)
     assert_int_equal(findings(b, WL_HEALTH_GATED), G_N_ELEMENTS(bad));
 }
 
+/* A stream that was taken for both protocols: nobody answers the other's requests. */
+static void test_protocols_do_not_meet(void **state)
+{
+    bench_t *b = *state;
+    wl_mqtt_message_t connect = {.message = message(b, CLIENT),
+                                 .header = PACKET(WL_CONNECT, 0),
+                                 .version = 4,
+                                 .reason = NO_REASON};
+    wl_kafka_message_t response = {.length = 40, .correlation_id = 0, .api = -1};
+
+    wl_mqtt_match(&b->matcher, &connect);
+    for (unsigned from = CLIENT; from <= BROKER; from++) {
+        response.message = message(b, from);
+        wl_kafka_match(&b->matcher, &response);
+        assert_int_equal(event_of(b, b->frame).event, WL_EVENT_ORPHAN);
+    }
+    assert_true(wl_exchange_open(event_of(b, 1).ex));
+}
+
 /* At the bound new aliases are not kept, known ones may change. */
 static void test_mqtt_topic_aliases_are_bounded(void **state)
 {
@@ -510,6 +529,7 @@ int main(void)
         CASE(test_mqtt_pings_oldest_first),
         CASE(test_mqtt_assigned_client_id),
         CASE(test_mqtt_topic_alias_is_per_direction),
+        CASE(test_protocols_do_not_meet),
         CASE(test_mqtt_topic_aliases_are_bounded),
         CASE(test_mqtt_in_flight),
         CASE(test_mqtt_subscribing_is_bounded),
