@@ -2,8 +2,8 @@
  * The hash of everything that bytes off the wire are looked up by: SipHash-1-3 (Aumasson and
  * Bernstein, 2012), keyed anew in each process.
  *
- * With a hash that can be foreseen (GLib's of text is h * 33 + c) a capture can be made in which all
- * names fall together: a million of them then take hours.
+ * With a hash that can be foreseen (GLib's of text is h * 33 + c) a capture can be made in which
+ * all names fall together: a million of them then take hours.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -140,3 +141,51 @@ def test_memory_comes_back():
     ours, theirs = growth(True), growth(False)
     assert ours - max(theirs, 0) < 30 * 20, (ours, theirs)
     assert os.path.getsize(harness.CAPTURES / "sample.pcapng") > 100_000
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace and dumpcap")
+def test_live_under_load():
+    """The command tests/live_load, short: the table has each exchange the client made. Memory is
+    measured by the long run, since start-up outweighs some thousand exchanges."""
+    run = subprocess.run([harness.TOP / "tests/live_load", "--seconds", "8", "--rate", "300",
+                          "--most-bytes", "100000"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "nothing found" in run.stdout
+
+
+ASAN = harness.TOP / "build-asan/wirelat.so"
+
+
+def leaks(report):
+    """The records of LeakSanitizer: each with its stack."""
+    return [record for record in report.split("\n\n") if "leak of" in record]
+
+
+@pytest.mark.skipif(not ASAN.exists(), reason="needs build-asan/wirelat.so (tests/run builds it)")
+def test_nothing_leaks():
+    """LeakSanitizer over open, close, open again, with tables: Wireshark has leaks of its own, which
+    show that it looks; none of the stacks has a frame of ours."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="wirelat-leak-"))
+    plugins = folder / f".local/lib/wireshark/plugins/{harness.series()}/epan"
+    plugins.mkdir(parents=True)
+    shutil.copy(ASAN, plugins)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755)
+    libraries = [subprocess.run(["gcc", f"-print-file-name=lib{name}.so"], capture_output=True,
+                                text=True, check=True).stdout.strip() for name in ("asan", "ubsan")]
+    environment = {"HOME": folder, "LD_PRELOAD": ":".join(libraries), "G_SLICE": "always-malloc",
+                   "ASAN_OPTIONS": "detect_leaks=1:fast_unwind_on_malloc=0"}
+    calls = []
+    for name in ("sample", "mqtt_loss", "sample"):
+        capture = harness.readable(harness.CAPTURES / f"{name}.pcapng")
+        calls += [("load", {"file": str(capture)}),
+                  ("tap", {"tap0": "nstat:kafka,latency", "tap1": "nstat:wirelat,health",
+                           "tap2": "nstat:mqtt,clients", "tap3": "nstat:wirelat,streams"})]
+    text = "".join(json.dumps({"jsonrpc": "2.0", "id": i, "method": method, "params": parameters})
+                   + "\n" for i, (method, parameters) in enumerate(calls, 1))
+    run = subprocess.run(harness.command("sharkd", "-", environment=environment.items()),
+                         input=text, capture_output=True, text=True, cwd=harness.home())
+    shutil.rmtree(folder, ignore_errors=True)
+    assert run.stdout.count('"result"') == len(calls) and "Kafka Latency" in run.stdout, run.stderr
+    assert leaks(run.stderr), run.stderr
+    assert not [record for record in leaks(run.stderr) if "wirelat.so" in record]

@@ -142,6 +142,18 @@ def test_cppcheck():
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="needs valgrind")
+def test_valgrind():
+    """The unit tests, two at a time; the two that count to millions are left to the sanitizers."""
+    names = [str(path) for path in sorted((harness.TOP / "build/tests/unit").glob("test_*"))
+             if path.is_file() and path.name not in ("test_health", "test_summary")]
+    assert len(names) > 10
+    run = subprocess.run(["xargs", "-P", "2", "-n", "1", "valgrind", "-q", "--error-exitcode=9",
+                          "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"],
+                         input="\n".join(names), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.skipif(shutil.which("clang-tidy") is None, reason="needs clang-tidy")
 def test_clang_tidy():
     """With the configuration in .clang-tidy; two files at a time."""

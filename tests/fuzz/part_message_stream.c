@@ -1,9 +1,9 @@
 /* part_message_stream.c
- * Fuzzes the MQTT byte stream inside messages, as over WebSocket: however it is cut, each byte is in
- * one step, and packets are made of the bytes that were sent.
+ * Fuzzes the MQTT byte stream inside messages, as over WebSocket: however it is cut, each byte is
+ * in one step, and packets are made of the bytes that were sent.
  *
- *   input   1 byte bound of held bytes (times 64); then records: 1 byte head (bit 0 doubtful, 1 cut),
- *           2 bytes length; the message
+ *   input   1 byte bound of held bytes (times 64); then records: 1 byte head (bit 0 doubtful, 1
+ *           cut), 2 bytes length; the message
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -2,10 +2,10 @@
  * Fuzzes MPTCP from the bytes of TCP options to connections and data, on four streams, with small
  * bounds.
  *
- *   input   records: 1 byte head (bits 0-1 stream, 2 direction, 3 time runs backwards, 4 seq far off,
- *           5 payload not captured), 1 byte TCP flags, 2 bytes seq behind the next, 2 bytes ack
- *           behind, 2 bytes length of payload, 1 byte time step in ms, 1 byte length of options; the
- *           options
+ *   input   records: 1 byte head (bits 0-1 stream, 2 direction, 3 time runs backwards, 4 seq far
+ *           off, 5 payload not captured), 1 byte TCP flags, 2 bytes seq behind the next, 2 bytes
+ *           ack behind, 2 bytes length of payload, 1 byte time step in ms, 1 byte length of
+ *           options; the options
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

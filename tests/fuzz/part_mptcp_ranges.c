@@ -1,7 +1,8 @@
 /* part_mptcp_ranges.c
  * Fuzzes the ranges of MPTCP against a plain table of bytes.
  *
- *   input   3 bytes an operation: what (cover, insert where free, split, remove), first byte, length
+ *   input   3 bytes an operation: what (cover, insert where free, split, remove), first byte,
+ *           length
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
