@@ -177,6 +177,35 @@ static const wl_alarm_t common_alarms[] = {
 
 static int ett_event = -1;
 
+/* The field's meaning and the frames it stands on: what Wireshark shows of it in its lists of fields,
+ * and what packaging/doc/reference.md is made of. */
+static char *described(const wl_field_t *field)
+{
+    static const char *const events[WL_EVENT_COUNT] = {
+        [WL_EVENT_REQUEST] = "request",         [WL_EVENT_ACK] = "TCP ACK",
+        [WL_EVENT_PUBREC] = "PUBREC",           [WL_EVENT_PUBREL] = "PUBREL",
+        [WL_EVENT_ANSWER] = "answer",           [WL_EVENT_RETRY] = "retry",
+        [WL_EVENT_DUPLICATE] = "second answer", [WL_EVENT_ORPHAN] = "answer without request",
+    };
+    GString *text = g_string_new(field->blurb);
+    const char *before = " [on: ";
+
+    if (field->events == ANY_EVENT) {
+        g_string_append(text, " [on: every event");
+    } else if (field->events == (ANY_EVENT & ~WL_ON(WL_EVENT_ORPHAN))) {
+        g_string_append(text, " [on: every event but an answer without request");
+    } else {
+        for (unsigned i = 0; i < WL_EVENT_COUNT; i++) {
+            if ((field->events & WL_ON(i)) && events[i] != NULL) {
+                g_string_append_printf(text, "%s%s", before, events[i]);
+                before = ", ";
+            }
+        }
+    }
+    g_string_append(text, field->second_pass ? "; from the second pass on]" : "]");
+    return g_string_free(text, FALSE);
+}
+
 static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, unsigned count)
 {
     /* Wireshark keeps pointers into both for as long as it runs. */
@@ -191,10 +220,10 @@ static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, u
         }
         infos[used].p_id = &ids[i];
         infos[used++].hfinfo = (header_field_info){
-            fields[i].title,   g_strdup_printf("%s.%s", shown->filter_name, fields[i].name),
-            fields[i].type,    fields[i].display,
-            fields[i].strings, 0,
-            fields[i].blurb,   HFILL};
+            fields[i].title,       g_strdup_printf("%s.%s", shown->filter_name, fields[i].name),
+            fields[i].type,        fields[i].display,
+            fields[i].strings,     0,
+            described(&fields[i]), HFILL};
     }
     proto_register_field_array(shown->proto, infos, (int)used);
     return ids;
