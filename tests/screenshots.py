@@ -83,7 +83,7 @@ def main():
     for name, take in PICTURES.items():
         if options.names and not any(part in name for part in options.names):
             continue
-        with gui.Desktop(options.plugin) as desktop:
+        with gui.Desktop(options.plugin, timeout=180) as desktop:
             take(desktop, options.into / name)
         print(options.into / name)
 

@@ -27,7 +27,7 @@ def test_every_field_has_a_meaning():
         assert row[1] == "finding" or ": " in row[5], row
 
 
-@pytest.mark.skipif(harness.series() != "4.0", reason="the page was made with 4.0")
+@pytest.mark.skipif(harness.series() != "4.0", reason="the page is made with 4.0")
 def test_recipes_give_what_the_page_says():
     """Else run tests/recipes.py, and look at what changed."""
     text = recipes.PAGE.read_text()
