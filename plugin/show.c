@@ -93,6 +93,7 @@ static bool get_tcp_retransmissions(const wl_record_t *record, wl_value_t *value
 }
 
 #define ANY_EVENT ((1u << WL_EVENT_COUNT) - 1)
+#define ALL_BUT_ORPHAN (WL_ON(WL_EVENT_ORPHAN) - 1)
 #define OF_MESSAGE (ANY_EVENT & ~(WL_ON(WL_EVENT_SILENCE) | WL_ON(WL_EVENT_SESSION)))
 
 static const wl_field_t common_fields[] = {
@@ -190,10 +191,10 @@ static char *described(const wl_field_t *field)
     GString *text = g_string_new(field->blurb);
     const char *before = " [on: ";
 
-    if (field->events == ANY_EVENT) {
+    if ((field->events & ALL_BUT_ORPHAN) == ALL_BUT_ORPHAN) {
         g_string_append(text, " [on: every event");
-    } else if (field->events == (ANY_EVENT & ~WL_ON(WL_EVENT_ORPHAN))) {
-        g_string_append(text, " [on: every event but an answer without request");
+        g_string_append(
+            text, field->events & WL_ON(WL_EVENT_ORPHAN) ? "" : " but an answer without request");
     } else {
         for (unsigned i = 0; i < WL_EVENT_COUNT; i++) {
             if ((field->events & WL_ON(i)) && events[i] != NULL) {
