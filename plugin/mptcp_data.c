@@ -22,6 +22,7 @@
 /* Room below the first DSN seen, where the initial one is not known. */
 #define UNKNOWN_START (UINT64_C(1) << 32)
 #define MAX_NUMBER (UINT64_C(1) << 62)
+#define MAX_DISORDER_NS 200000000 /* by which frames of a file are out of time order */
 
 /* Flags of a range. */
 enum {
@@ -29,7 +30,8 @@ enum {
     SENT_AGAIN = 2,   /* Karn: proves no round trip */
     BEYOND = 4,       /* arrived before bytes in front of it */
     WAITS = 8,        /* the same, and first of its segment */
-    CORRUPT = 16      /* of a mapping whose checksum is wrong */
+    CORRUPT = 16,     /* of a mapping whose checksum is wrong */
+    ENDS_MAPPING = 32 /* its last byte is that of a mapping it announced: none in `mappings` */
 };
 
 /* What became of a segment's bytes. */
@@ -48,8 +50,11 @@ typedef struct {
     uint32_t frame;
     int64_t time_ns;
     uint32_t mapped, fresh;
+    uint64_t mapping_end;             /* that the segment announces, DATA_FIN included; 0 none */
+    uint32_t mapping_bytes;           /* of one it announces for the first time; 0 none */
     copy_t copies[WL_MP_KIND + 1][2]; /* by kind and usefulness */
     wl_mp_range_t *last;              /* the last new range */
+    bool late;                        /* an earlier segment, placed now */
     bool waits, delivers;             /* behind a gap; what had been corrupt */
 } placing_t;
 
@@ -172,14 +177,11 @@ static void advance_edge(wl_mptcp_t *mptcp, const wl_mp_connection_t *connection
 
     for (; range != NULL && range->from <= sent->edge && !(range->flags & CORRUPT);
          range = range->next) {
-        /* WL_NO_TIME, below zero, while nobody knows when the bytes before it came. */
-        int64_t waited_ns = wl_span_ns(range->time_ns, sent->edge_ns);
-
         if (range->flags & BEYOND) {
             sent->waiting -= range->to - range->from;
         }
-        if ((range->flags & WAITS) && waited_ns > 0) {
-            note_released(mptcp, connection, side, range, waited_ns);
+        if ((range->flags & WAITS) && sent->edge_ns > range->time_ns) {
+            note_released(mptcp, connection, side, range, sent->edge_ns - range->time_ns);
         }
         range->flags &= ~(uint32_t)(BEYOND | WAITS);
         sent->edge_ns = MAX(sent->edge_ns, range->time_ns);
@@ -192,6 +194,7 @@ static void jump_edge(wl_mp_sent_t *sent, uint64_t number)
 {
     wl_mp_range_t *range = first_at(sent->sent, sent->edge);
 
+    sent->missed = 0;
     sent->edge = number;
     for (; range != NULL && range->from <= sent->edge; range = range->next) {
         if (range->flags & BEYOND) {
@@ -199,6 +202,29 @@ static void jump_edge(wl_mp_sent_t *sent, uint64_t number)
         }
         range->flags &= ~(uint32_t)(BEYOND | WAITS);
         sent->edge = MAX(sent->edge, range->to);
+    }
+}
+
+/* A DATA_ACK of bytes that have not been seen. In a file out of time order they come a little later;
+ * what was never captured must not keep the rest waiting for good. */
+static void note_missed(wl_mp_sent_t *sent, uint64_t ack, int64_t time_ns)
+{
+    const wl_mp_range_t *range = first_at(sent->sent, sent->edge);
+
+    if (range != NULL && range->from <= sent->edge && (range->flags & CORRUPT)) {
+        jump_edge(sent, ack); /* accepted in spite of its checksum: after a fallback */
+    } else if (sent->missed == 0) {
+        sent->missed = ack;
+        sent->missed_ns = time_ns;
+    }
+}
+
+static void settle_missed(wl_mp_sent_t *sent, int64_t time_ns)
+{
+    if (sent->missed != 0 && sent->edge >= sent->missed) {
+        sent->missed = 0;
+    } else if (sent->missed != 0 && time_ns - sent->missed_ns > MAX_DISORDER_NS) {
+        jump_edge(sent, sent->missed);
     }
 }
 
@@ -369,23 +395,28 @@ static void place_end(placing_t *placing, uint64_t end)
     wl_mptcp_t *mptcp = placing->mptcp;
     wl_mp_sent_t *sent = placing->sent;
     wl_mp_half_t *half = placing->half;
-    bool switched = sent->switched_known && sent->last_subflow != placing->subflow->number;
+    unsigned flags =
+        sent->switched_known && sent->last_subflow != placing->subflow->number ? WL_MP_SWITCHED : 0;
 
     if (placing->mapped == 0) {
         return;
     }
+    settle_missed(sent, placing->time_ns);
     sent->switched_known = true;
     sent->last_subflow = placing->subflow->number;
     half->last_data_ns = placing->time_ns;
     half->last_data_frame = placing->frame;
-    wl_mp_note(mptcp, WL_MP_DATA, switched ? WL_MP_SWITCHED : 0, placing->fresh, 0,
-               placing->mapped);
+    if (placing->mapping_bytes == placing->mapped) {
+        flags |= WL_MP_IS_MAPPING;
+        placing->mapping_bytes = 0;
+    }
+    wl_mp_note(mptcp, WL_MP_DATA, flags, placing->fresh, 0, placing->mapped);
     note_copies(placing);
     if (placing->last != NULL) {
         if (placing->last->at + (placing->last->to - placing->last->from) == end) {
             placing->last->flags |= ENDS_SEGMENT;
         }
-        if (placing->waits) {
+        if (placing->waits && !placing->late) {
             wl_mp_note(mptcp, WL_MP_WAITS, 0, (int64_t)sent->waiting, 0, 0);
         }
     }
@@ -458,9 +489,11 @@ static bool add_mapping(wl_mptcp_t *mptcp, wl_mp_half_t *half, const wl_mp_mappi
 
 /* Awaits the DATA_ACK of a mapping's end, DATA_FIN included. As mptcptrace does, with one clock from
  * where an end is first announced, and without Karn's rule. */
-static void await_mapping(placing_t *placing, uint64_t end)
+static void await_mapping(placing_t *placing)
 {
     wl_mp_sent_t *sent = placing->sent;
+    uint64_t end = placing->mapping_end;
+    const wl_mp_range_t *carrier;
     wl_mp_range_t range = {.from = end - 1,
                            .to = end,
                            .time_ns = placing->time_ns,
@@ -468,8 +501,14 @@ static void await_mapping(placing_t *placing, uint64_t end)
                            .subflow = placing->subflow->number};
     const wl_mp_range_t *known = first_at(sent->mappings, end - 1);
 
-    if (end > MAX(sent->acked, sent->start) && (known == NULL || known->to != end) &&
-        placing->mptcp->ranges < placing->mptcp->limits.ranges) {
+    if (end <= MAX(sent->acked, sent->start) || (known != NULL && known->to == end)) {
+        return;
+    }
+    carrier = first_at(sent->sent, end - 1);
+    if (carrier != NULL && carrier == placing->last && carrier->to == end) {
+        placing->last->flags |= ENDS_MAPPING;
+    } else if ((carrier == NULL || carrier->to != end || !(carrier->flags & ENDS_MAPPING)) &&
+               placing->mptcp->ranges < placing->mptcp->limits.ranges) {
         insert(placing->mptcp, &sent->mappings, &range);
     }
 }
@@ -597,6 +636,7 @@ static void retry_unmapped(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, unsigned
         }
         stop = MIN(unmapped->end, mapping->end);
         place_begin(&placing, mptcp, subflow, direction, unmapped->frame, unmapped->time_ns);
+        placing.late = true;
         wl_mp_log_of(mptcp->log, unmapped->frame, WL_MP_SIDE(subflow->index, direction, 1),
                      unmapped->time_ns);
         place(&placing, unmapped->start, stop,
@@ -670,7 +710,7 @@ static void take_mapping(placing_t *placing, const wl_mp_input_t *input, const w
         return; /* before the initial DSN */
     }
     if (!infinite) {
-        await_mapping(placing, mapping.number + dss->length);
+        placing->mapping_end = mapping.number + dss->length;
     }
     if (dss->fin && !infinite) {
         take_fin(placing, mapping.number + bytes);
@@ -689,7 +729,7 @@ static void take_mapping(placing_t *placing, const wl_mp_input_t *input, const w
         wl_mp_note_event(placing->mptcp, WL_MP_EVENT_INFINITE, 0, WL_MP_VALUE_MAX, 0);
     }
     if (add_mapping(placing->mptcp, half, &mapping)) {
-        wl_mp_note(placing->mptcp, WL_MP_MAPPING, 0, bytes, 0, 0);
+        placing->mapping_bytes = bytes;
         retry_unmapped(placing->mptcp, placing->subflow, input->direction, input);
     }
 }
@@ -714,25 +754,33 @@ static bool mapping_of_capable(const wl_mp_sent_t *sent, const wl_mp_options_t *
     return true;
 }
 
+static void note_round_trip(wl_mptcp_t *mptcp, wl_mp_item_kind_t kind, unsigned flags,
+                            const wl_mp_range_t *range, int64_t time_ns)
+{
+    if (time_ns >= range->time_ns) {
+        wl_mp_note(mptcp, kind, flags, time_ns - range->time_ns, range->frame, range->subflow);
+    }
+}
+
 static void note_round_trips(wl_mptcp_t *mptcp, wl_mp_sent_t *sent, uint64_t ack, int64_t time_ns)
 {
     wl_mp_range_t *range = first_at(sent->sent, MAX(sent->acked, sent->start)), *next;
 
     for (; range != NULL && range->to <= ack; range = range->next) {
+        bool is_mapping = range->flags & ENDS_MAPPING;
+
         sent->acked_kept++;
-        if ((range->flags & (ENDS_SEGMENT | SENT_AGAIN)) == ENDS_SEGMENT &&
-            time_ns >= range->time_ns) {
-            wl_mp_note(mptcp, WL_MP_DACK_RTT, 0, time_ns - range->time_ns, range->frame,
-                       range->subflow);
+        if ((range->flags & (ENDS_SEGMENT | SENT_AGAIN)) == ENDS_SEGMENT) {
+            note_round_trip(mptcp, WL_MP_DACK_RTT, is_mapping ? WL_MP_IS_MAPPING : 0, range,
+                            time_ns);
+        } else if (is_mapping) {
+            note_round_trip(mptcp, WL_MP_MAP_RTT, 0, range, time_ns);
         }
     }
     range = sent->mappings != NULL ? wl_mp_ranges_first(sent->mappings) : NULL;
     for (; range != NULL && range->to <= ack; range = next) {
         next = range->next;
-        if (time_ns >= range->time_ns) {
-            wl_mp_note(mptcp, WL_MP_MAP_RTT, 0, time_ns - range->time_ns, range->frame,
-                       range->subflow);
-        }
+        note_round_trip(mptcp, WL_MP_MAP_RTT, 0, range, time_ns);
         drop_range(mptcp, sent->mappings, range);
     }
 }
@@ -756,8 +804,9 @@ static void take_ack(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_in
                (int64_t)(ack - before), 0, 0);
     note_round_trips(mptcp, sent, ack, time_ns);
     sent->acked = ack;
+    settle_missed(sent, time_ns);
     if (sent->edge < ack) {
-        jump_edge(sent, ack);
+        note_missed(sent, ack, time_ns);
     }
     while (sent->acked_kept > mptcp->limits.history) {
         forget_first(mptcp, sent);
@@ -794,4 +843,10 @@ void wl_mp_take_data(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_in
         wl_mp_note_started(mptcp, half, segment->time_ns);
     }
     take_payload(&placing, input);
+    if (placing.mapping_bytes > 0) {
+        wl_mp_note(mptcp, WL_MP_MAPPING, 0, placing.mapping_bytes, 0, 0);
+    }
+    if (placing.mapping_end > 0) {
+        await_mapping(&placing);
+    }
 }

@@ -55,7 +55,8 @@ enum {
     WL_MP_RESENT = 3,     /* same subflow, new TCP sequence */
     WL_MP_KIND = 3,
     WL_MP_USEFUL = 4,
-    WL_MP_SWITCHED = 8, /* WL_MP_DATA: the direction's data before went on another subflow */
+    WL_MP_IS_MAPPING = 1, /* WL_MP_DATA, WL_MP_DACK_RTT: the segment is a mapping; no item apart */
+    WL_MP_SWITCHED = 8,   /* WL_MP_DATA: the direction's data before went on another subflow */
     WL_MP_OK = 16,
     WL_MP_SAME_PACKET = 32 /* WL_MP_DUPLICATE: the second of its kind on the segment */
 };

@@ -55,6 +55,18 @@ static bool get_frame(const source_t *source, value_t *value)
     return value->integer != 0;
 }
 
+static bool get_map_rtt(const source_t *source, value_t *value)
+{
+    value->integer = source->item->value;
+    return source->item->kind == WL_MP_MAP_RTT || (source->item->flags & WL_MP_IS_MAPPING);
+}
+
+static bool get_map_frame(const source_t *source, value_t *value)
+{
+    value->integer = source->item->frame;
+    return source->item->kind == WL_MP_MAP_RTT || (source->item->flags & WL_MP_IS_MAPPING);
+}
+
 static bool get_aux(const source_t *source, value_t *value)
 {
     value->integer = source->item->aux;
@@ -198,11 +210,11 @@ static const field_t fields[] = {
      "Frame of that data segment"},
     {"data_subflow", "Data on subflow", UINT, ON(DACK_RTT), get_aux,
      "Subflow that carried that data segment"},
-    {"map_rtt", "Mapping's round trip", TIME, ON(MAP_RTT), get_value,
+    {"map_rtt", "Mapping's round trip", TIME, ON(MAP_RTT) | ON(DACK_RTT), get_map_rtt,
      "From the first announcement of a mapping to the DATA_ACK that covers its end, as mptcptrace "
      "counts it: mappings sent again, and the DATA_FIN, included"},
-    {"map_of", "Mapping of frame", FRAME(FT_FRAMENUM_NONE), ON(MAP_RTT), get_frame,
-     "Frame that announced that mapping first"},
+    {"map_of", "Mapping of frame", FRAME(FT_FRAMENUM_NONE), ON(MAP_RTT) | ON(DACK_RTT),
+     get_map_frame, "Frame that announced that mapping first"},
     {"hol_delay", "Head-of-line delay", TIME, ON(HOL_DELAY), get_value,
      "From this segment's arrival until every byte before it had arrived (known from the second "
      "pass on)"},

@@ -277,6 +277,9 @@ static void take_item(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
         break;
     case WL_MP_DACK_RTT:
         wl_mp_add_time(table, row, &state->dack, DACK_RTT, item->value);
+        if (item->flags & WL_MP_IS_MAPPING) {
+            wl_mp_add_time(table, row, &state->map, MAP_RTT, item->value);
+        }
         break;
     case WL_MP_MAP_RTT:
         wl_mp_add_time(table, row, &state->map, MAP_RTT, item->value);

@@ -206,7 +206,7 @@ static void take_data(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item
 
 /* A burst is a run of mappings on one subflow; its time is that from its first to its last. */
 static void take_mapping(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
-                         const wl_mp_item_t *item)
+                         int64_t bytes)
 {
     state_t *state = state_of(row);
     whole_t *whole = state->whole;
@@ -218,7 +218,7 @@ static void take_mapping(wl_table_t *table, wl_row_t *row, const wl_mp_context_t
     }
     whole->burst = row;
     whole->burst_ns = context->time_ns;
-    state->burst_bytes += (double)item->value;
+    state->burst_bytes += (double)bytes;
     wl_table_set_uint(table, row, BURSTS, state->bursts);
     wl_table_set_real(table, row, BURST_BYTES, state->burst_bytes / state->bursts);
     wl_table_set_real(table, row, BURST_TIME, state->burst_ns / state->bursts / 1e6);
@@ -313,9 +313,12 @@ static void take_item(wl_table_t *table, const wl_mp_context_t *context, const w
     switch ((wl_mp_item_kind_t)item->kind) {
     case WL_MP_DATA:
         take_data(table, row, item);
+        if (item->flags & WL_MP_IS_MAPPING) {
+            take_mapping(table, row, context, item->aux);
+        }
         break;
     case WL_MP_MAPPING:
-        take_mapping(table, row, context, item);
+        take_mapping(table, row, context, item->value);
         break;
     case WL_MP_DUPLICATE:
         take_copy(table, row, context, item);
