@@ -63,8 +63,6 @@ typedef struct {
     uint64_t acked;           /* everything below is DATA_ACKed; 0 nothing */
     uint64_t edge;            /* everything below has arrived, at edge_ns */
     int64_t edge_ns;
-    uint64_t missed; /* DATA_ACKed beyond the edge, since missed_ns: perhaps never captured; 0 */
-    int64_t missed_ns;
     uint64_t waiting;    /* bytes beyond the edge */
     unsigned acked_kept; /* ranges in `sent` that are DATA_ACKed */
     bool switched_known;

@@ -22,7 +22,6 @@
 /* Room below the first DSN seen, where the initial one is not known. */
 #define UNKNOWN_START (UINT64_C(1) << 32)
 #define MAX_NUMBER (UINT64_C(1) << 62)
-#define MAX_DISORDER_NS 200000000 /* by which frames of a file are out of time order */
 
 /* Flags of a range. */
 enum {
@@ -54,7 +53,6 @@ typedef struct {
     uint32_t mapping_bytes;           /* of one it announces for the first time; 0 none */
     copy_t copies[WL_MP_KIND + 1][2]; /* by kind and usefulness */
     wl_mp_range_t *last;              /* the last new range */
-    bool late;                        /* an earlier segment, placed now */
     bool waits, delivers;             /* behind a gap; what had been corrupt */
 } placing_t;
 
@@ -194,7 +192,6 @@ static void jump_edge(wl_mp_sent_t *sent, uint64_t number)
 {
     wl_mp_range_t *range = first_at(sent->sent, sent->edge);
 
-    sent->missed = 0;
     sent->edge = number;
     for (; range != NULL && range->from <= sent->edge; range = range->next) {
         if (range->flags & BEYOND) {
@@ -202,29 +199,6 @@ static void jump_edge(wl_mp_sent_t *sent, uint64_t number)
         }
         range->flags &= ~(uint32_t)(BEYOND | WAITS);
         sent->edge = MAX(sent->edge, range->to);
-    }
-}
-
-/* A DATA_ACK of bytes that have not been seen. In a file out of time order they come a little later;
- * what was never captured must not keep the rest waiting for good. */
-static void note_missed(wl_mp_sent_t *sent, uint64_t ack, int64_t time_ns)
-{
-    const wl_mp_range_t *range = first_at(sent->sent, sent->edge);
-
-    if (range != NULL && range->from <= sent->edge && (range->flags & CORRUPT)) {
-        jump_edge(sent, ack); /* accepted in spite of its checksum: after a fallback */
-    } else if (sent->missed == 0) {
-        sent->missed = ack;
-        sent->missed_ns = time_ns;
-    }
-}
-
-static void settle_missed(wl_mp_sent_t *sent, int64_t time_ns)
-{
-    if (sent->missed != 0 && sent->edge >= sent->missed) {
-        sent->missed = 0;
-    } else if (sent->missed != 0 && time_ns - sent->missed_ns > MAX_DISORDER_NS) {
-        jump_edge(sent, sent->missed);
     }
 }
 
@@ -401,7 +375,6 @@ static void place_end(placing_t *placing, uint64_t end)
     if (placing->mapped == 0) {
         return;
     }
-    settle_missed(sent, placing->time_ns);
     sent->switched_known = true;
     sent->last_subflow = placing->subflow->number;
     half->last_data_ns = placing->time_ns;
@@ -416,7 +389,7 @@ static void place_end(placing_t *placing, uint64_t end)
         if (placing->last->at + (placing->last->to - placing->last->from) == end) {
             placing->last->flags |= ENDS_SEGMENT;
         }
-        if (placing->waits && !placing->late) {
+        if (placing->waits) {
             wl_mp_note(mptcp, WL_MP_WAITS, 0, (int64_t)sent->waiting, 0, 0);
         }
     }
@@ -636,7 +609,6 @@ static void retry_unmapped(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, unsigned
         }
         stop = MIN(unmapped->end, mapping->end);
         place_begin(&placing, mptcp, subflow, direction, unmapped->frame, unmapped->time_ns);
-        placing.late = true;
         wl_mp_log_of(mptcp->log, unmapped->frame, WL_MP_SIDE(subflow->index, direction, 1),
                      unmapped->time_ns);
         place(&placing, unmapped->start, stop,
@@ -804,9 +776,8 @@ static void take_ack(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_in
                (int64_t)(ack - before), 0, 0);
     note_round_trips(mptcp, sent, ack, time_ns);
     sent->acked = ack;
-    settle_missed(sent, time_ns);
     if (sent->edge < ack) {
-        note_missed(sent, ack, time_ns);
+        jump_edge(sent, ack);
     }
     while (sent->acked_kept > mptcp->limits.history) {
         forget_first(mptcp, sent);

@@ -101,8 +101,8 @@ static wl_row_t *new_row(wl_table_t *table, const wl_mp_connection_t *connection
     char number[12], end[2][64];
 
     g_snprintf(number, sizeof number, "%u", connection->number);
-    wl_mp_end_text(first, side, end[0], sizeof end[0]);
-    wl_mp_end_text(first, !side, end[1], sizeof end[1]);
+    wl_mp_end_text(first, first->side[side], end[0], sizeof end[0]);
+    wl_mp_end_text(first, first->side[!side], end[1], sizeof end[1]);
     key.text[0] = number;
     key.text[1] = end[0];
     key.text[2] = end[1];

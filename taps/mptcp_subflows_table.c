@@ -112,6 +112,7 @@ static wl_row_t *add_row(wl_table_t *table, const wl_mp_subflow_t *subflow, bool
 {
     const wl_mp_connection_t *connection = placed ? subflow->connection : NULL;
     char number[2][12] = {"-", "-"}, end[2][64];
+    unsigned direction;
     wl_row_key_t key = {.text = {number[0], number[1], end[0], end[1]}, .rank = UINT32_MAX - 1};
     wl_row_t *row;
 
@@ -121,8 +122,10 @@ static wl_row_t *add_row(wl_table_t *table, const wl_mp_subflow_t *subflow, bool
         key.rank = MIN(connection->number, 1u << 16) << 15 |
                    MIN(subflow->number, (1u << 14) - 1) << 1 | side;
     }
-    wl_mp_end_text(subflow, placed ? side : subflow->side[side], end[0], sizeof end[0]);
-    wl_mp_end_text(subflow, placed ? !side : subflow->side[!side], end[1], sizeof end[1]);
+    /* Of two, the side of a direction is also the direction of a side. */
+    direction = placed ? subflow->side[side] : side;
+    wl_mp_end_text(subflow, direction, end[0], sizeof end[0]);
+    wl_mp_end_text(subflow, !direction, end[1], sizeof end[1]);
     row = wl_table_row(table, &key);
     wl_table_set_uint(table, row, STREAM, subflow->stream);
     if (placed) {

@@ -73,9 +73,8 @@ void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, un
     set_ms(table, row, extra + 6, (double)wl_summary_max(*summary));
 }
 
-void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned side, char *text, size_t size)
+void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned direction, char *text, size_t size)
 {
-    unsigned direction = subflow->side[0] == side ? 0 : 1;
     char *address = wl_mp_address_text(subflow->address[direction], subflow->address_length);
 
     g_snprintf(text, (gulong)size, subflow->address_length == 16 ? "[%s]:%u" : "%s:%u", address,

@@ -42,7 +42,7 @@ void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, un
     [(first) + 5] = {name " p99 (ms)", WL_EXTRA_REAL, 0, 3},     \
     [(first) + 6] = {name " max (ms)", WL_EXTRA_REAL, 0, 3}
 
-/* "address:port" of a side of the subflow. */
-void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned side, char *text, size_t size);
+/* "address:port" of who sends in a direction of the subflow. */
+void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned direction, char *text, size_t size);
 
 #endif
