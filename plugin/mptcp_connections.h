@@ -1,5 +1,5 @@
 /* mptcp_connections.h
- * Which TCP streams are which subflows of which MPTCP connection (RFC 6824 and RFC 8684, section 3).
+ * Which TCP streams are which subflows of which MPTCP connection (RFC 6824, RFC 8684, section 3).
  *
  *   client                      server              token of a side: hash of its key
  *     MP_CAPABLE  ----------------->                (version 0: with the client's key)
@@ -11,8 +11,8 @@
  *     MP_JOIN     ----------------->                HMAC
  *                 <-----------------  ACK           join_time ends
  *
- * A side is 0, who opened the first subflow ("client"), or 1. A direction is that of a TCP stream, as
- * wl_stream_direction(); subflow->side[direction] is who sends in it.
+ * A side is 0, who opened the first subflow ("client"), or 1. A direction is that of a TCP stream,
+ * as wl_stream_direction(); subflow->side[direction] is who sends in it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -20,10 +20,10 @@ bool wl_mp_join_hmac_ok(unsigned version, uint64_t own_key, uint64_t peer_key, u
 /* Whether this is the HMAC of an ADD_ADDR (its right 8 bytes); version 1 only. */
 bool wl_mp_address_hmac_ok(uint64_t own_key, uint64_t peer_key, const wl_mp_address_t *address);
 
-/* Adds bytes that stand at `offset` of the data that is summed to a running ones' complement sum. */
+/* Adds bytes that stand at `offset` of the summed data to a running ones' complement sum. */
 uint64_t wl_mp_sum(uint64_t sum, const uint8_t *bytes, uint32_t length, uint32_t offset);
 
-/* Whether the sum of a mapping's data and of its pseudo-header match its checksum. dsn: all 64 bits. */
+/* Whether the sum of a mapping's data and of its pseudo-header match its checksum. dsn: 64 bits. */
 bool wl_mp_checksum_ok(uint64_t data_sum, uint64_t dsn, uint32_t subflow_seq, uint16_t length,
                        uint16_t checksum);
 

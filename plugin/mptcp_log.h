@@ -121,7 +121,8 @@ void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item);
 /* Adds an item to an earlier frame only: a table never sees it. */
 void wl_mp_log_add_later(wl_mp_log_t *log, uint32_t frame, uint32_t side, wl_mp_item_t item);
 
-/* A frame's side and items as any pass knows them; false if it has none. Valid until the next call. */
+/* A frame's side and items as any pass knows them; false if it has none. Valid until the
+ * next call. */
 bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, uint32_t *side,
                     const wl_mp_item_t **items, unsigned *count);
 

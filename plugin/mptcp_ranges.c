@@ -1,6 +1,6 @@
 /* mptcp_ranges.c
- * A balanced tree finds a range by number, a list leads on from there. Data mostly comes at the end:
- * there the list alone does.
+ * A balanced tree finds a range by number, a list leads on from there. Data mostly comes at the
+ * end: there the list alone does.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,12 +1,12 @@
 /* mptcp_ranges.h
- * Disjoint ranges of bytes in the order of their numbers, each with where it was sent first: what is
- * known of the data of one direction of an MPTCP connection.
+ * Disjoint ranges of bytes in the order of their numbers, each with where it was sent first: what
+ * is known of the data of one direction of an MPTCP connection.
  *
  *     [from, to)  [from, to)     [from, to)
  *      subflow 0   subflow 1      subflow 0
  *
- * Searching and inserting cost O(log n), the end and the next range O(1). The owner trims: n is what
- * is in flight, and as much of the past as it wants to recognise.
+ * Searching and inserting cost O(log n), the end and the next range O(1). The owner trims: n is
+ * what is in flight, and as much of the past as it wants to recognise.
  *
  * GLib only.
  *

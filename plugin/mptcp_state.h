@@ -1,6 +1,6 @@
 /* mptcp_state.h
- * What the files of the MPTCP rules share, and nobody else needs: connections (who belongs to whom),
- * signals (addresses, priorities, closes), data (ranges, acknowledgements, waiting).
+ * What the files of the MPTCP rules share, and nobody else needs: connections (who belongs to
+ * whom), signals (addresses, priorities, closes), data (ranges, acknowledgements, waiting).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

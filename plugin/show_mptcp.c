@@ -39,9 +39,9 @@ typedef struct {
 } field_t;
 
 const value_string wl_mptcp_duplicates[] = {{WL_MP_TCP_COPY, "TCP retransmission"},
-                                          {WL_MP_REINJECTED, "Reinjection"},
-                                          {WL_MP_RESENT, "MPTCP retransmission"},
-                                          {0, NULL}};
+                                            {WL_MP_REINJECTED, "Reinjection"},
+                                            {WL_MP_RESENT, "MPTCP retransmission"},
+                                            {0, NULL}};
 
 static bool get_value(const source_t *source, value_t *value)
 {
@@ -193,8 +193,8 @@ static const field_t fields[] = {
      "Longest head-of-line delay of the segments released"},
     {"unique_bytes", "Bytes not sent before", UINT, ON(DATA), get_value,
      "Bytes of the connection that no segment before has carried"},
-    {"duplicate", "Repeated data", FT_UINT8, BASE_DEC, VALS(wl_mptcp_duplicates), ON(DUPLICATE), get_kind,
-     "How bytes that were sent before come again"},
+    {"duplicate", "Repeated data", FT_UINT8, BASE_DEC, VALS(wl_mptcp_duplicates), ON(DUPLICATE),
+     get_kind, "How bytes that were sent before come again"},
     {"original", "Sent first in frame", FRAME(FT_FRAMENUM_RETRANS_PREV), ON(DUPLICATE), get_frame,
      "Frame that carried those bytes first"},
     {"duplicate_delay", "Sent again after", TIME, ON(DUPLICATE), get_value,

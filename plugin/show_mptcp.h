@@ -1,6 +1,6 @@
 /* show_mptcp.h
- * MPTCP on frames: the segment of a first pass goes to the rules, and what they found becomes fields
- * and a tap record in every pass.
+ * MPTCP on frames: the segment of a first pass goes to the rules, and what they found becomes
+ * fields and a tap record in every pass.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

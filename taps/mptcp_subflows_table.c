@@ -9,6 +9,8 @@
  */
 #include "mptcp_take.h"
 
+#define MAX_CLOSES 16
+
 enum {
     STREAM,
     PATH,
@@ -65,7 +67,8 @@ static const wl_extra_t extras[] = {
 typedef struct {
     GPtrArray *rows;
     double bytes, unique;
-    unsigned since;  /* records since the shares of all rows were set */
+    unsigned since; /* records since the shares of all rows were set */
+    unsigned closes;
     wl_row_t *burst; /* row of the last mapping */
     int64_t burst_ns;
 } whole_t;
@@ -190,6 +193,15 @@ static void set_shares(wl_table_t *table, whole_t *whole)
     }
 }
 
+/* Something that may be the end. Of thousands of subflows that are reset one after the other, each
+ * would cost a walk over all. */
+static void close_shares(wl_table_t *table, whole_t *whole)
+{
+    if (whole->since > 0 && whole->closes++ < MAX_CLOSES) {
+        set_shares(table, whole);
+    }
+}
+
 static void take_data(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item)
 {
     state_t *state = state_of(row);
@@ -288,8 +300,8 @@ static void take_event(wl_table_t *table, const wl_mp_context_t *context, const 
     case WL_MP_EVENT_FASTCLOSE:
     case WL_MP_EVENT_RESET:
     case WL_MP_EVENT_TCPRST:
-        set_shares(table, state_of(row)->whole);
-        set_shares(table, state_of(row_of(table, context->subflow, true, !context->side))->whole);
+        close_shares(table, state_of(row)->whole);
+        close_shares(table, state_of(row_of(table, context->subflow, true, !context->side))->whole);
         break;
     default:
         break;

@@ -339,7 +339,7 @@ static void test_partial_copies(void **state)
     a = send_data(0, 1, 1, 100);
     b = send_data(1, 1, 101, 100);
     send_dack(0, 51);
-    /* Bytes 31 to 250: 20 acknowledged, 50 not, 100 its own subflow's with new TCP sequence, 50 new. */
+    /* Bytes 31 to 250: 20 acknowledged, 50 not, 100 of its own subflow, 50 new. */
     copy = send_data(1, 101, 31, 220);
     check_copy(copy, 0, WL_MP_REINJECTED, a, 20);
     check_copy(copy, 1, WL_MP_REINJECTED | WL_MP_USEFUL, a, 50);

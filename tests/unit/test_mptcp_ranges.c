@@ -115,8 +115,8 @@ static void test_cover(void **state)
     g_rand_free(random);
 }
 
-/* An attacker's order of arrival must not cost the square: 200,000 ranges from the end to the front,
- * then searched, take a fraction of a second. */
+/* An attacker's order of arrival must not cost the square: 200,000 ranges from the end to the
+ * front, then searched, take a fraction of a second. */
 static void test_backwards_is_fast(void **state)
 {
     const unsigned count = 200000;

@@ -1,0 +1,116 @@
+/* mptcp_mappings.c
+ * The mappings of a subflow's direction, and their checksums.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "mptcp_placing.h"
+
+#define MAX_MAPPINGS 1024u
+
+/* The mapping that covers a byte, or the next behind it. */
+wl_mp_mapping_t *wl_mp_mapping_at(const wl_mp_half_t *half, uint64_t at)
+{
+    unsigned low = 0, high = half->mappings != NULL ? half->mappings->len : 0, count = high;
+    wl_mp_mapping_t *mappings;
+
+    if (high == 0) {
+        return NULL;
+    }
+    mappings = (wl_mp_mapping_t *)(void *)half->mappings->data;
+    if (mappings[high - 1].start <= at) {
+        return mappings[high - 1].end > at ? &mappings[high - 1] : NULL;
+    }
+    while (low < high) { /* the first that starts behind it */
+        unsigned middle = low + (high - low) / 2;
+        if (mappings[middle].start <= at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low > 0 && mappings[low - 1].end > at) {
+        return &mappings[low - 1];
+    }
+    return low < count ? &mappings[low] : NULL;
+}
+
+/* Returns whether it is a new one. */
+bool wl_mp_mapping_add(wl_mptcp_t *mptcp, wl_mp_half_t *half, const wl_mp_mapping_t *mapping)
+{
+    unsigned at;
+
+    if (half->mappings == NULL) {
+        half->mappings = g_array_new(FALSE, FALSE, sizeof *mapping);
+    }
+    for (at = half->mappings->len; at > 0; at--) {
+        wl_mp_mapping_t *before = &g_array_index(half->mappings, wl_mp_mapping_t, at - 1);
+        if (before->start == mapping->start) {
+            if (before->end == mapping->end && before->number == mapping->number) {
+                return false;
+            }
+            *before = *mapping;
+            return true;
+        }
+        if (before->start < mapping->start) {
+            break;
+        }
+    }
+    if (half->mappings->len >= MAX_MAPPINGS) {
+        /* The lowest have long been acknowledged; what is sent again brings its own with it. */
+        if (at == 0) {
+            mptcp->dropped++;
+            return false;
+        }
+        g_array_remove_range(half->mappings, 0, MAX_MAPPINGS / 2);
+        at = at > MAX_MAPPINGS / 2 ? at - MAX_MAPPINGS / 2 : 0;
+    }
+    g_array_insert_val(half->mappings, at, *mapping);
+    return true;
+}
+
+/* RFC 8684 section 3.3.1. */
+static void check_sum(wl_mp_placing_t *placing, wl_mp_mapping_t *mapping)
+{
+    bool ok;
+
+    mapping->sum_done = true;
+    if (mapping->sum_broken) {
+        return;
+    }
+    ok = wl_mp_checksum_ok(mapping->sum, placing->sent->base + mapping->number,
+                           mapping->subflow_seq, mapping->length, mapping->checksum);
+    wl_mp_note(placing->mptcp, WL_MP_CHECKSUM, ok ? WL_MP_OK : 0, 0, 0, 0);
+    if (!ok) {
+        wl_mp_range_t *range = wl_mp_sent_at(placing->sent->sent, mapping->number);
+        uint64_t to = mapping->number + (mapping->end - mapping->start);
+        for (; range != NULL && range->from < to; range = range->next) {
+            if (range->flags & WL_MP_RANGE_BEYOND) {
+                placing->sent->waiting -= range->to - range->from;
+            }
+            range->flags = (range->flags & ~(uint32_t)(WL_MP_RANGE_BEYOND | WL_MP_RANGE_WAITS)) |
+                           WL_MP_RANGE_CORRUPT;
+        }
+    }
+}
+
+/* Bytes [at, stop) of a mapping: the sum takes them in order, once. */
+void wl_mp_mapping_sum(wl_mp_placing_t *placing, wl_mp_mapping_t *mapping, uint64_t at,
+                       uint64_t stop, const uint8_t *bytes)
+{
+    uint64_t next = mapping->start + mapping->summed;
+
+    if (!mapping->has_checksum || mapping->sum_done || mapping->end == UINT64_MAX || at > next ||
+        stop <= next) {
+        return;
+    }
+    if (bytes == NULL) {
+        mapping->sum_broken = true;
+    } else {
+        mapping->sum = wl_mp_sum(mapping->sum, bytes + (next - at), (uint32_t)(stop - next),
+                                 (uint32_t)mapping->summed);
+    }
+    mapping->summed += stop - next;
+    if (mapping->start + mapping->summed == mapping->end) {
+        check_sum(placing, mapping);
+    }
+}
