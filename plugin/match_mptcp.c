@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#include "hash.h"
+
 const wl_mptcp_limits_t wl_mptcp_default_limits = {
     .subflows = 100000,
     .held = 32768,
@@ -29,6 +31,12 @@ typedef struct {
     uint8_t address[2][16];
 } held_t;
 
+/* Of a token or a stream, kept in the pointer: who sends the packets chooses the tokens. */
+static guint value_hash(gconstpointer value)
+{
+    return wl_hash_bytes(&value, sizeof value);
+}
+
 wl_mptcp_t *wl_mptcp_new(const wl_mptcp_limits_t *limits)
 {
     wl_mptcp_t *mptcp = g_new0(wl_mptcp_t, 1);
@@ -37,9 +45,9 @@ wl_mptcp_t *wl_mptcp_new(const wl_mptcp_limits_t *limits)
     mptcp->subflows = g_ptr_array_new_with_free_func(wl_mp_subflow_free);
     mptcp->by_stream = g_hash_table_new(NULL, NULL);
     mptcp->connections = g_ptr_array_new_with_free_func(wl_mp_connection_free);
-    mptcp->tokens = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    mptcp->tokens = g_hash_table_new_full(value_hash, NULL, NULL, g_free);
     mptcp->waiting =
-        g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)(void *)g_ptr_array_unref);
+        g_hash_table_new_full(value_hash, NULL, NULL, (GDestroyNotify)(void *)g_ptr_array_unref);
     mptcp->ready = g_ptr_array_new();
     mptcp->log = wl_mp_log_new(limits->frames);
     return mptcp;

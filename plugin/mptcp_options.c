@@ -41,7 +41,8 @@ static bool read_capable(cursor_t *cursor, uint8_t low, wl_mp_options_t *options
     uint8_t flags = (uint8_t)take_be(cursor, 1);
 
     memset(capable, 0, sizeof *capable);
-    if (left != 1 && left != 9 && left != 17 && left != 19 && left != 21) {
+    /* What a version that no RFC defines would derive from its keys cannot be known. */
+    if (low > 1 || (left != 1 && left != 9 && left != 17 && left != 19 && left != 21)) {
         return false;
     }
     capable->version = low;

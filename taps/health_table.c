@@ -60,6 +60,9 @@ typedef struct {
     int64_t count;
 } tally_t;
 
+static const char good[] = "Nothing found that makes the results unreliable";
+static const char bad[] = "Read the rows below before trusting the tables";
+
 static wl_row_t *verdict_row(wl_table_t *table)
 {
     static const wl_row_key_t key = {.text = {"Findings"}, .rank = 0};
@@ -69,34 +72,40 @@ static wl_row_t *verdict_row(wl_table_t *table)
 
 static void start(wl_table_t *table)
 {
-    wl_table_set_text(table, verdict_row(table), REMEDY,
-                      "Nothing found that makes the results unreliable");
+    wl_table_set_text(table, verdict_row(table), REMEDY, good);
 }
 
-/* Adds to a row's count; gives its first frame when it is the first time. */
-static void add(wl_table_t *table, wl_row_t *row, const wl_finding_t *finding)
+/* Adds to a row's count; gives its first frame when it is the first time. Whether there is any now. */
+static bool add(wl_table_t *table, wl_row_t *row, int64_t amount, uint32_t frame)
 {
     tally_t *tally = wl_table_row_data(row, sizeof(tally_t));
 
-    if (tally->count == 0) {
-        wl_table_set_uint(table, row, FIRST_FRAME, finding->frame);
+    if (tally->count <= 0) {
+        wl_table_set_uint(table, row, FIRST_FRAME, frame);
     }
-    tally->count += finding->amount;
-    wl_table_set_uint(table, row, COUNT, (uint32_t)MIN(MAX(tally->count, 0), UINT32_MAX));
+    tally->count += amount;
+    wl_table_set_uint(table, row, COUNT, (uint32_t)CLAMP(tally->count, 0, UINT32_MAX));
+    return tally->count > 0;
 }
 
+static bool has_any(wl_row_t *row)
+{
+    return ((const tally_t *)wl_table_row_data(row, sizeof(tally_t)))->count > 0;
+}
+
+/* What turns up later (bytes that were missing, a handshake out of time order) is taken back; a row
+ * cannot go, but it must not alarm, and the verdict counts only rows that have something. */
 static void take(wl_table_t *table, const void *record, packet_info *pinfo _U_)
 {
     const wl_finding_t *finding = record;
     wl_row_key_t key = {.text = {rows[finding->kind].what}, .rank = finding->kind + 1u};
     wl_row_t *row = wl_table_row(table, &key), *verdict = verdict_row(table);
-    wl_finding_t one = *finding;
+    bool before = has_any(row);
+    bool now = add(table, row, finding->amount, finding->frame);
+    bool any = add(table, verdict, (int)now - (int)before, finding->frame);
 
-    add(table, row, finding);
-    wl_table_set_text(table, row, REMEDY, rows[finding->kind].remedy);
-    one.amount = 1;
-    add(table, verdict, &one);
-    wl_table_set_text(table, verdict, REMEDY, "Read the rows below before trusting the tables");
+    wl_table_set_text(table, row, REMEDY, now ? rows[finding->kind].remedy : "Turned up later");
+    wl_table_set_text(table, verdict, REMEDY, any ? bad : good);
 }
 
 void wl_health_table_register(void)

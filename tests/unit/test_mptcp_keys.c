@@ -119,6 +119,7 @@ static void test_capable(void **state)
     assert_int_equal(options.capable.checksum, 0xabcd);
     assert_true(options.capable.no_joins_here && !options.capable.checksum_required);
     assert_false(read("1e 05 01 81 00", &options));
+    assert_false(read("1e 04 02 81", &options));
 }
 
 static void test_dss(void **state)
