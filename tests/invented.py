@@ -11,6 +11,8 @@ import struct
 
 SYN, FIN, RST, PSH, ACK = 0x02, 0x01, 0x04, 0x08, 0x10
 MS = 1_000_000
+# What happens to a segment: "dropped" behind the capture point and "spurious" are captured twice.
+TROUBLES = ("lost", "dropped", "spurious", "late", "recut")
 
 
 def varint(value):
@@ -188,7 +190,7 @@ class Segment:
         self.ack = 0
 
 
-def segments(dice, writes, begin, trouble, styles, spared=0):
+def segments(dice, writes, begin, trouble, styles, spared=0, troubles=TROUBLES):
     """The segments of a conversation as the network shows them at the capture point. spared: so
     many writes have no trouble."""
     clock, sent, found = begin, [0, 0], []
@@ -207,18 +209,18 @@ def segments(dice, writes, begin, trouble, styles, spared=0):
             clock += dice.choice((1_000, 12_000, 12_000, 2 * MS))
             found.append(piece)
             if dice.random() < trouble and number >= spared:
-                found += impaired(dice, piece, found)
+                found += impaired(dice, piece, found, troubles)
         sent[side] += len(data)
         # The other side reads before it answers.
         clock = max(clock, max(s.time for s in found[-40:]) + 1000)
     return sorted(found, key=lambda s: s.time), sent
 
 
-def impaired(dice, piece, found):
+def impaired(dice, piece, found, troubles):
     """What goes wrong with a segment; gives what is sent again."""
     later = piece.time + dice.choice((300_000, 3 * MS, 210 * MS))
     again = Segment(later, piece.side, piece.start, piece.data)
-    trouble = dice.choice(("lost", "dropped", "spurious", "late", "recut"))
+    trouble = dice.choice(troubles)
     if trouble == "late":
         piece.time += dice.choice((15_000, 60_000, MS))
         return []
@@ -285,9 +287,10 @@ def framed(segment, ends, isn, place):
     return bytes(12) + b"\x08\x00" + ip + tcp + segment.data
 
 
-def write(path, seed, conversations=8, trouble=0.03, orderly=False, kinds=(Mqtt, Kafka)):
-    """A capture of conversations side by side. trouble: share of the segments that something
-    happens to; orderly: as real clients and brokers do, requests and answers in the order of their
+def write(path, seed, conversations=8, trouble=0.03, orderly=False, kinds=(Mqtt, Kafka),
+          troubles=TROUBLES):
+    """A capture of conversations side by side. trouble: share of the segments that something, one
+    of troubles, happens to; orderly: as real clients and brokers do, requests and answers in the order of their
     ids and in full segments."""
     dice = random.Random(seed)
     styles = ("full",) if orderly else ("bytes", "small", "full", "full", "full", "any")
@@ -302,7 +305,7 @@ def write(path, seed, conversations=8, trouble=0.03, orderly=False, kinds=(Mqtt,
         writes, spared = script(dice, talk, orderly), 0
         if hasattr(talk, "wrapped"):
             writes, spared = list(talk.wrapped(writes)), 2  # without the upgrade it is no WebSocket
-        found, sent = segments(dice, writes, begin, trouble, styles, spared)
+        found, sent = segments(dice, writes, begin, trouble, styles, spared, troubles)
         everything = acknowledged(dice, found, begin, sent)
         place = [0, 0]
         for segment in everything:

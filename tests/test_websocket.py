@@ -13,6 +13,7 @@ import pytest
 import harness
 import invented
 import invented_ws
+import repeats
 from gen import mqtt, websocket  # invented_ws knows where
 from gen.tcp import Message
 from oracle import packets
@@ -33,10 +34,29 @@ def write(path, seed, fragments=False, **options):
 def test_every_event(tmp_path, seed, trouble):
     capture = tmp_path / f"{trouble}-{seed}.pcap"
     # Segments that were sent again bring several messages at once: no fragments then.
-    write(capture, f"{trouble} {seed}", trouble == "clean", trouble=TROUBLE[trouble])
+    write(capture, f"{trouble} {seed}", trouble == "clean", trouble=TROUBLE[trouble],
+          troubles=repeats.troubles())
     expected = read(capture)
     assert expected.complete and len(expected) > 100
     assert list(differences(expected, said(capture, "-2"))) == []
+
+
+def test_a_segment_comes_twice_inside_a_message(tmp_path):
+    """Every message that Wireshark's own WebSocket passes on, and all where its TCP loses none."""
+    capture, packer = tmp_path / "repeats.pcap", websocket.Packer()
+    repeats.conversation(
+        capture, 8080, ((CLIENT, websocket.upgrade(invented_ws.KEY).data),
+                        (SERVER, websocket.accepted(invented_ws.KEY).data)),
+        lambda side, data: packer.pack(side, [Message(data, "")])[0][0].data)
+    rows = harness.plain_fields(capture, ["websocket.payload_length"], *harness.REASSEMBLE,
+                                "-Y", "websocket && tcp.dstport == 8080", with_plugin=False)
+    passed_on = sum(len(row[0].split(",")) for row in rows) - 1  # but the CONNECT
+    assert passed_on == (3 if repeats.lost_upstream() else 8)
+    found = said(capture, "-2")
+    assert [event["id"] for event in found if event["what"] == "answer" and event["kind"] == 2] \
+        == list(range(1, passed_on + 1))
+    if not repeats.lost_upstream():
+        assert list(differences(read(capture), found)) == []
 
 
 # A conversation of small messages, a segment for each, of which one is missing.
