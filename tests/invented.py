@@ -290,8 +290,8 @@ def framed(segment, ends, isn, place):
 def write(path, seed, conversations=8, trouble=0.03, orderly=False, kinds=(Mqtt, Kafka),
           troubles=TROUBLES):
     """A capture of conversations side by side. trouble: share of the segments that something, one
-    of troubles, happens to; orderly: as real clients and brokers do, requests and answers in the order of their
-    ids and in full segments."""
+    of troubles, happens to; orderly: as real clients and brokers do, requests and answers in the
+    order of their ids and in full segments."""
     dice = random.Random(seed)
     styles = ("full",) if orderly else ("bytes", "small", "full", "full", "full", "any")
     records = []

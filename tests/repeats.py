@@ -44,8 +44,8 @@ def conversation(path, port=1883, opening=(), wrapped=None):
     for number in NUMBERS:
         identifier = number.to_bytes(2, "big")
         first = len(segments)
-        side, data = say(CLIENT, invented.packet(0x32, invented.text("a/b") + identifier + b"12345"))
-        send(side, data, 2)
+        publish = invented.packet(0x32, invented.text("a/b") + identifier + b"12345")
+        send(*say(CLIENT, publish), 2)
         if number == 3:
             again = invented.Segment(segments[first + 2].time + 1000, CLIENT,
                                      segments[first].start, segments[first].data)

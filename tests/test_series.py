@@ -22,7 +22,7 @@ SUITES = {"trixie": "4.4", "sid": "4.6"}
 BUILD = "cd /src && cmake -S . -B build -G Ninja -DWIRELAT_WERROR=ON && cmake --build build"
 # Those that take longest are left to tests/series, which runs everything.
 NUMBERS = """test_truth.py test_readings.py test_tables.py test_recorded.py test_readme.py
-    test_invented.py test_profiles.py test_mqttsn.py"""
+    test_invented.py test_websocket.py test_profiles.py test_mqttsn.py"""
 TABLES = {"mqtt,latency": "MQTT Latency", "mqtt,clients": "MQTT Latency by Client",
           "kafka,latency": "Kafka Latency", "kafka,clients": "Kafka Latency by Client"}
 

@@ -98,7 +98,8 @@ def test_a_segment_is_missing(tmp_path, fields):
 
 
 def test_limit_of_unmasking(tmp_path):
-    """Wireshark unmasks only the first 256 KiB of a message: the rest is counted, not lost."""
+    """Wireshark unmasks only the first 256 KiB of a message: the rest is counted, not lost. 4.6
+    hands over nothing of such a message, with or without the plugin, until the limit is raised."""
     capture = tmp_path / "long.pcap"
     packer = websocket.Packer()
     script = conversation(False, 1)
@@ -107,8 +108,13 @@ def test_limit_of_unmasking(tmp_path):
         script += cut(CLIENT, carriers[0].data, *range(1460, len(carriers[0].data), 1460))
         script.append((SERVER, packer.pack(SERVER, [mqtt.puback(number)])[0][0].data))
     record(capture, 8080, *script)
-    found = said(capture, "-2")
-    assert list(differences(read(capture), found)) == []
+    limit = ()
+    plain = harness.tshark(capture, *harness.REASSEMBLE, "-V", with_plugin=False).out
+    if "WebSocket truncated]" in plain:
+        assert harness.series() == "4.6"
+        assert 2 not in {event["id"] for event in said(capture) if event["what"] == "answer"}
+        limit = ("-o", "websocket.max_unmasked_len:400000")
+    assert list(differences(read(capture), said(capture, "-2", *limit))) == []
 
 
 def test_bound_of_memory(tmp_path):
