@@ -38,13 +38,14 @@ def series():
 
 @functools.cache
 def home(with_plugin=True):
-    """A home directory of nobody's, with the plugin installed for that user or without."""
+    """A home directory of nobody's, with the plugin installed for that user or without; with another
+    plugin than PLUGIN if its path is given."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="wirelat-test-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     if with_plugin:
         folder = path / f".local/lib/wireshark/plugins/{series()}/epan"
         folder.mkdir(parents=True)
-        shutil.copy(PLUGIN, folder / "wirelat.so")
+        shutil.copy(PLUGIN if with_plugin is True else with_plugin, folder / "wirelat.so")
     if os.geteuid() == 0:
         for name in [path, *path.rglob("*")]:
             os.chown(name, NOBODY, NOBODY)
