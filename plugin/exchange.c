@@ -16,6 +16,7 @@
 #define BLOCK_BITS 10
 #define BLOCK_SIZE (1u << BLOCK_BITS)
 #define COMMON_NAME 128
+#define RECENT_BITS 8
 #define MAX_STRING_BYTES (64u << 20)
 /* What GLib needs for an entry beyond its text; counted so that many short names are bounded too. */
 #define STRING_OVERHEAD 48u
@@ -37,6 +38,11 @@ typedef struct {
     int64_t rtt_ns;
 } path_rtt_t;
 
+typedef struct {
+    wl_string_t string;
+    uint32_t length;
+} recent_name_t;
+
 #define MAX_EXCHANGES ((1u << 28) - 1)
 
 /* Design: an exchange and its events cost at most 128 bytes. */
@@ -50,6 +56,7 @@ struct wl_store {
     GHashTable *string_ids; /* text -> index */
     GPtrArray *strings;     /* index -> text */
     GStringChunk *text;
+    recent_name_t recent[1u << RECENT_BITS]; /* names off the wire, by length and last bytes */
     size_t string_bytes;
     wl_string_t other;
     wl_store_counters_t counters;
@@ -378,20 +385,38 @@ wl_string_t wl_store_intern(wl_store_t *store, const char *text)
     return store->strings->len - 1;
 }
 
+static recent_name_t *recent_name(wl_store_t *store, const uint8_t *bytes, uint32_t length)
+{
+    uint64_t word = length;
+
+    for (uint32_t i = length > 6 ? length - 6 : 0; i < length; i++) {
+        word = word << 8 | bytes[i];
+    }
+    return &store->recent[word * UINT64_C(0x9E3779B97F4A7C15) >> (64 - RECENT_BITS)];
+}
+
 wl_string_t wl_store_intern_bytes(wl_store_t *store, const uint8_t *bytes, uint32_t length)
 {
     char known[COMMON_NAME];
+    recent_name_t *recent;
     wl_string_t string;
     gchar *text;
 
     if (length == 0) {
         return WL_STRING_NONE;
     }
+    /* Requests name the same few things again and again: saves the hash, which is a dear one. */
+    recent = recent_name(store, bytes, length);
+    if (recent->length == length &&
+        memcmp(wl_store_text(store, recent->string), bytes, length) == 0) {
+        return recent->string;
+    }
     /* Nearly every name was seen before, and then checked. */
     if (length < sizeof known) {
         memcpy(known, bytes, length);
         known[length] = 0;
         if (strlen(known) == length && wl_store_find(store, known, &string)) {
+            *recent = (recent_name_t){string, length};
             return string;
         }
     }

@@ -152,7 +152,7 @@ static const wl_kafka_field_t *after_end(const wl_kafka_field_t *field)
     return field;
 }
 
-static void take_structure(walk_t *walk, const wl_kafka_field_t *field);
+static const wl_kafka_field_t *take_structure(walk_t *walk, const wl_kafka_field_t *field);
 
 static void topic_done(walk_t *walk)
 {
@@ -167,8 +167,10 @@ static void topic_done(walk_t *walk)
     }
 }
 
-static void take_array(walk_t *walk, const wl_kafka_field_t *field)
+/* Returns the field behind the array's. */
+static const wl_kafka_field_t *take_array(walk_t *walk, const wl_kafka_field_t *field)
 {
+    const wl_kafka_field_t *end = NULL;
     bool present;
     uint32_t count = take_length(walk, 4, &present);
 
@@ -177,11 +179,12 @@ static void take_array(walk_t *walk, const wl_kafka_field_t *field)
             walk->name = (wl_kafka_text_t){NULL, 0};
             walk->id = NULL;
         }
-        take_structure(walk, field + 1);
+        end = take_structure(walk, field + 1);
         if (field->use == WL_KAFKA_OF_TOPIC && !walk->cursor.short_of) {
             topic_done(walk);
         }
     }
+    return end != NULL && !walk->cursor.short_of ? end + 1 : after_end(field + 1);
 }
 
 static void take_value(walk_t *walk, const wl_kafka_field_t *field)
@@ -193,7 +196,12 @@ static void take_value(walk_t *walk, const wl_kafka_field_t *field)
     case WL_KAFKA_INT8:
     case WL_KAFKA_INT16:
     case WL_KAFKA_INT32:
-        note_number(walk, (wl_kafka_use_t)field->use, take_be(&walk->cursor, sizes[field->type]));
+        if (field->use == WL_KAFKA_SKIPPED) {
+            take(&walk->cursor, sizes[field->type]);
+        } else {
+            note_number(walk, (wl_kafka_use_t)field->use,
+                        take_be(&walk->cursor, sizes[field->type]));
+        }
         break;
     case WL_KAFKA_INT64:
         take(&walk->cursor, 8);
@@ -205,27 +213,32 @@ static void take_value(walk_t *walk, const wl_kafka_field_t *field)
     case WL_KAFKA_BYTES:
         take_text(walk, field);
         break;
-    case WL_KAFKA_ARRAY:
-        take_array(walk, field);
-        break;
     default:
         take_values(walk, field);
         break;
     }
 }
 
-/* Up to the END of an array's element, or the STOP of the whole body. */
-static void take_structure(walk_t *walk, const wl_kafka_field_t *field)
+/* Up to the END of an array's element, or the STOP of the whole body, which is returned. */
+static const wl_kafka_field_t *take_structure(walk_t *walk, const wl_kafka_field_t *field)
 {
     while (field->type != WL_KAFKA_END && field->type != WL_KAFKA_STOP && !walk->cursor.short_of) {
-        if (walk->version >= field->from && (field->before == 0 || walk->version < field->before)) {
+        bool there =
+            walk->version >= field->from && (field->before == 0 || walk->version < field->before);
+
+        if (field->type == WL_KAFKA_ARRAY) {
+            field = there ? take_array(walk, field) : after_end(field + 1);
+            continue;
+        }
+        if (there) {
             take_value(walk, field);
         }
-        field = field->type == WL_KAFKA_ARRAY ? after_end(field + 1) : field + 1;
+        field++;
     }
     if (walk->flexible) {
         take_tags(walk);
     }
+    return field;
 }
 
 static bool walk_body(walk_t *walk, const wl_kafka_schema_t *schema, int api, bool is_request)

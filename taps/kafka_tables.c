@@ -14,57 +14,102 @@
 #define RANKS_PER_API 8
 #define RANK_ORPHANS (UINT32_MAX - 1)
 
-/* The row of the request (answered: false), or of its answer. Produce is three things: no answer,
- * the leader's, all replicas'. */
-static void api_key(const wl_exchange_t *ex, bool answered, wl_row_key_t *key, unsigned column)
+/* Behind the rank of its API. */
+enum { RANK_LONG_POLL = 1, RANK_FETCH_UNKNOWN = 2, RANK_ACKS_ALL = 1 };
+
+/* The row of the request (answered: false), or of its answer, among those of one subject. */
+static uint32_t api_rank(const wl_exchange_t *ex, bool answered)
+{
+    int api = ex->u.kafka.api;
+    uint32_t rank = (uint32_t)(api + 1) * RANKS_PER_API;
+
+    if (api < 0) {
+        return RANK_ORPHANS;
+    }
+    if (api == WL_KAFKA_PRODUCE && ex->u.kafka.acks != WL_KAFKA_ACKS_UNKNOWN) {
+        return rank + RANK_ACKS_ALL + (uint32_t)(ex->u.kafka.acks + 1);
+    }
+    if (api == WL_KAFKA_FETCH && !(ex->u.kafka.known & WL_KAFKA_ASKED_BODY)) {
+        return rank + RANK_FETCH_UNKNOWN;
+    }
+    return answered && (ex->u.kafka.known & WL_KAFKA_LONG_POLL) ? rank + RANK_LONG_POLL : rank;
+}
+
+/* The name that goes with the rank. Produce is three things: no answer, the leader's, all
+ * replicas'. */
+static const char *api_name(const wl_exchange_t *ex, uint32_t rank, wl_row_key_t *key)
 {
     static const char *const produce[] = {"Produce (acks=all)", "Produce (acks=0)",
                                           "Produce (acks=1)"};
     int api = ex->u.kafka.api;
+    uint32_t variant = api < 0 ? 0 : rank % RANKS_PER_API;
 
-    key->rank = (uint32_t)(api + 1) * RANKS_PER_API;
-    if (api < 0) {
-        key->text[column] = wl_kafka_api_name(api, key->buffer, sizeof key->buffer);
-        key->rank = RANK_ORPHANS;
-    } else if (api == WL_KAFKA_PRODUCE && ex->u.kafka.acks != WL_KAFKA_ACKS_UNKNOWN) {
-        key->text[column] = produce[ex->u.kafka.acks + 1];
-        key->rank += (uint32_t)ex->u.kafka.acks + 2;
-    } else if (api == WL_KAFKA_FETCH && !(ex->u.kafka.known & WL_KAFKA_ASKED_BODY)) {
-        key->text[column] = "Fetch (unknown)";
-        key->rank += 2;
-    } else if (answered && (ex->u.kafka.known & WL_KAFKA_LONG_POLL)) {
-        key->text[column] = "Fetch (long poll)";
-        key->rank += 1;
-    } else {
-        key->text[column] = wl_kafka_api_name(api, key->buffer, sizeof key->buffer);
+    if (variant != 0 && api == WL_KAFKA_PRODUCE) {
+        return produce[variant - RANK_ACKS_ALL];
     }
+    return variant == 0                    ? wl_kafka_api_name(api, key->buffer, sizeof key->buffer)
+           : variant == RANK_FETCH_UNKNOWN ? "Fetch (unknown)"
+                                           : "Fetch (long poll)";
 }
 
 const char *wl_kafka_row_name(const wl_exchange_t *ex, wl_row_key_t *key)
 {
-    api_key(ex, true, key, 0);
-    return key->text[0];
+    return api_name(ex, api_rank(ex, true), key);
 }
 
-/* The rows of a request and of its answer; texts before `column` are the caller's. */
+/* What a row is about, beside its API. */
 typedef struct {
-    wl_row_t *asked, *row;
-} rows_t;
+    wl_string_t name;
+    const char *none; /* shown where there is no name; NULL: the API is all there is */
+    unsigned topics;  /* that the name stands for */
+} subject_t;
 
-static rows_t rows_of(wl_table_t *table, const wl_record_t *record, wl_row_key_t *key,
-                      unsigned column)
+static wl_row_t *row_by_name(wl_table_t *table, const wl_record_t *record, const subject_t *subject,
+                             uint32_t rank, uint64_t number)
 {
-    rows_t rows;
+    wl_row_key_t key = {.number = number};
+    char label[280];
 
-    api_key(record->ex, false, key, column);
-    key->rank = column == 0 ? key->rank : 0;
-    rows.asked = rows.row = wl_table_row(table, key);
-    if (record->event != WL_EVENT_REQUEST && (record->ex->u.kafka.known & WL_KAFKA_LONG_POLL)) {
-        api_key(record->ex, true, key, column);
-        key->rank = column == 0 ? key->rank : 0;
-        rows.row = wl_table_row(table, key);
+    if (subject->none == NULL) {
+        key.rank = rank;
+        key.text[0] = api_name(record->ex, rank, &key);
+        return wl_table_row(table, &key);
     }
-    return rows;
+    key.text[0] = wl_latency_name(record, subject->name, subject->none);
+    key.text[1] = api_name(record->ex, rank, &key);
+    if (subject->topics > 1) {
+        /* What names several topics is nobody's alone: "orders (+2)". */
+        g_snprintf(label, sizeof label, "%s (+%u)", key.text[0], subject->topics - 1);
+        key.text[0] = label;
+    }
+    return wl_table_row(table, &key);
+}
+
+static wl_row_t *row_of(wl_table_t *table, const wl_record_t *record, const subject_t *subject,
+                        bool answered)
+{
+    uint32_t rank = api_rank(record->ex, answered);
+    uint64_t number = WL_ROW_NUMBER | (uint64_t)subject->topics << 43 |
+                      (uint64_t)subject->name << 11 | (rank & 0x7FF);
+    wl_row_t *row = wl_table_known(table, number);
+
+    return row != NULL ? row : row_by_name(table, record, subject, rank, number);
+}
+
+/* 11 bits hold every rank, and 16 the topics. */
+G_STATIC_ASSERT((G_MAXINT8 + 2) * RANKS_PER_API <= 0x7FE);
+
+/* Counts the record in the row of its request and, if that is another, of its answer, which it
+ * returns. */
+static wl_row_t *take(wl_table_t *table, const wl_record_t *record, const subject_t *subject)
+{
+    wl_row_t *asked = row_of(table, record, subject, false), *row = asked;
+
+    if (record->event != WL_EVENT_REQUEST && (record->ex->u.kafka.known & WL_KAFKA_LONG_POLL)) {
+        row = row_of(table, record, subject, true);
+    }
+    wl_latency_take(table, record, row, asked);
+    return row;
 }
 
 /* A SASL handshake has a row of its own behind its last step. */
@@ -82,42 +127,30 @@ static void take_handshake(wl_table_t *table, const wl_record_t *record)
 
 static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
-    const wl_record_t *record = tapped;
-    wl_row_key_t key = {.rank = 0};
-    rows_t rows = rows_of(table, record, &key, 0);
+    static const subject_t none;
 
-    wl_latency_take(table, record, rows.row, rows.asked);
-    take_handshake(table, record);
+    take(table, tapped, &none);
+    take_handshake(table, tapped);
 }
 
 static void take_clients(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
-    wl_row_key_t key = {.text = {wl_latency_name(record, record->ex->client, "(unknown)")}};
-    rows_t rows = rows_of(table, record, &key, 1);
+    subject_t client = {.name = record->ex->client, .none = "(unknown)"};
 
-    wl_latency_take(table, record, rows.row, rows.asked);
+    take(table, record, &client);
 }
 
-/* What names several topics is nobody's alone: "orders (+2)". */
 static void take_topics(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
-    const char *topic = wl_latency_name(record, ex->u.kafka.topic, "(unnamed)");
-    wl_row_key_t key = {.text = {topic}};
-    char label[280];
-    rows_t rows;
+    subject_t topic = {
+        .name = ex->u.kafka.topic, .none = "(unnamed)", .topics = ex->u.kafka.topics};
 
-    if (ex->u.kafka.topics == 0) {
-        return;
+    if (ex->u.kafka.topics > 0) {
+        take(table, record, &topic);
     }
-    if (ex->u.kafka.topics > 1) {
-        g_snprintf(label, sizeof label, "%s (+%d)", topic, ex->u.kafka.topics - 1);
-        key.text[0] = label;
-    }
-    rows = rows_of(table, record, &key, 1);
-    wl_latency_take(table, record, rows.row, rows.asked);
 }
 
 enum { PART_WAIT, PART_UNQUEUED };
@@ -127,15 +160,13 @@ static void take_brokers(wl_table_t *table, const void *tapped, packet_info *pin
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
     const wl_kafka_details_t *details = wl_store_kafka(record->store, ex);
-    wl_row_key_t key = {.text = {details != NULL
-                                     ? wl_latency_name(record, details->broker, "(unknown)")
-                                     : "(unknown)"}};
-    rows_t rows = rows_of(table, record, &key, 1);
+    subject_t broker = {.name = details != NULL ? details->broker : WL_STRING_NONE,
+                        .none = "(unknown)"};
+    wl_row_t *row = take(table, record, &broker);
 
-    wl_latency_take(table, record, rows.row, rows.asked);
     if (record->event == WL_EVENT_ANSWER && ex->u.kafka.wait_ns != WL_NO_TIME) {
-        wl_table_sample(table, rows.row, PART_WAIT, ex->u.kafka.wait_ns);
-        wl_table_sample(table, rows.row, PART_UNQUEUED, wl_kafka_unqueued_ns(ex));
+        wl_table_sample(table, row, PART_WAIT, ex->u.kafka.wait_ns);
+        wl_table_sample(table, row, PART_UNQUEUED, wl_kafka_unqueued_ns(ex));
     }
 }
 

@@ -55,12 +55,14 @@ int64_t wl_latency_take(wl_table_t *table, const wl_record_t *record, wl_row_t *
 void wl_latency_take_legs(wl_table_t *table, const wl_record_t *record, uint32_t rank)
 {
     const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
-    wl_row_key_t key = {.rank = rank};
+    wl_row_key_t key;
     int64_t time_ns = WL_NO_TIME;
+    wl_row_t *row;
 
     if (legs == NULL) {
         return;
     }
+    key = (wl_row_key_t){.rank = rank};
     if (record->event == WL_EVENT_PUBREC) {
         key.text[0] = "  PUBLISH to PUBREC";
         key.rank += 1;
@@ -76,5 +78,7 @@ void wl_latency_take_legs(wl_table_t *table, const wl_record_t *record, uint32_t
     } else {
         return;
     }
-    wl_table_part(table, wl_table_row(table, &key), time_ns);
+    key.number = WL_ROW_NUMBER | key.rank;
+    row = wl_table_known(table, key.number);
+    wl_table_part(table, row != NULL ? row : wl_table_row(table, &key), time_ns);
 }

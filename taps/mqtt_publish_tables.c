@@ -45,18 +45,31 @@ static void add_copy(wl_table_t *table, wl_row_t *row, const wl_record_t *record
     }
 }
 
+static wl_row_t *topic_row(wl_table_t *table, const wl_record_t *record)
+{
+    wl_string_t topic = record->ex->u.mqtt.topic;
+    uint64_t number = WL_ROW_NUMBER | (uint64_t)topic << 8 | record->ex->u.mqtt.qos;
+    wl_row_t *row = wl_table_known(table, number);
+
+    if (row == NULL) {
+        row = wl_table_row(table,
+                           &(wl_row_key_t){.text = {wl_latency_name(record, topic, "(unknown)"),
+                                                    qos_name(record->ex)},
+                                           .number = number});
+    }
+    return row;
+}
+
 static void take_topics(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
-    wl_row_key_t key = {
-        .text = {wl_latency_name(record, ex->u.mqtt.topic, "(unknown)"), qos_name(ex)}};
     wl_row_t *row;
 
     if (ex->u.mqtt.kind != WL_MQTT_PUBLISH) {
         return;
     }
-    row = wl_table_row(table, &key);
+    row = topic_row(table, record);
     wl_latency_take(table, record, row, row);
     if (record->event == WL_EVENT_REQUEST && (ex->u.mqtt.known & WL_MQTT_COPY)) {
         add_copy(table, row, record);
@@ -113,22 +126,45 @@ static void read_boundaries(wl_table_t *table _U_)
           (int (*)(const void *, const void *))compare);
 }
 
-/* Names the class of a size, and ranks it. */
-static void size_class(uint32_t size, wl_row_key_t *key, unsigned column)
+/* The class of a size: the boundaries at or below it. */
+static unsigned size_class(uint32_t size)
 {
     unsigned above = 0;
 
     while (above < boundary_count && boundaries[above] <= size) {
         above++;
     }
+    return above;
+}
+
+/* The text of a class. */
+static void size_name(unsigned above, wl_row_key_t *key)
+{
     if (above == boundary_count) {
         g_snprintf(key->buffer, sizeof key->buffer, "from %u", boundaries[above - 1]);
     } else {
         g_snprintf(key->buffer, sizeof key->buffer, "%u - %u",
                    above > 0 ? boundaries[above - 1] : 0, boundaries[above] - 1);
     }
-    key->text[column] = key->buffer;
-    key->rank += above;
+    key->text[1] = key->buffer;
+}
+
+static wl_row_t *size_row_by_name(wl_table_t *table, const wl_exchange_t *ex, unsigned above,
+                                  uint32_t rank)
+{
+    wl_row_key_t key = {.text = {qos_name(ex)}, .rank = rank, .number = WL_ROW_NUMBER | rank};
+
+    size_name(above, &key);
+    return wl_table_row(table, &key);
+}
+
+static wl_row_t *size_row(wl_table_t *table, const wl_exchange_t *ex)
+{
+    unsigned above = size_class(ex->size);
+    uint32_t rank = ex->u.mqtt.qos * (MAX_BOUNDARIES + 1) + above;
+    wl_row_t *row = wl_table_known(table, WL_ROW_NUMBER | rank);
+
+    return row != NULL ? row : size_row_by_name(table, ex, above, rank);
 }
 
 enum { EXTRA_LOSS };
@@ -137,7 +173,6 @@ static void take_sizes(wl_table_t *table, const void *tapped, packet_info *pinfo
 {
     const wl_record_t *record = tapped;
     const wl_exchange_t *ex = record->ex;
-    wl_row_key_t key = {.text = {qos_name(ex)}, .rank = ex->u.mqtt.qos * (MAX_BOUNDARIES + 1)};
     uint32_t requests, answered;
     wl_row_t *row;
 
@@ -145,8 +180,7 @@ static void take_sizes(wl_table_t *table, const void *tapped, packet_info *pinfo
     if (ex->u.mqtt.kind != WL_MQTT_PUBLISH || (ex->flags & WL_ORPHANED)) {
         return;
     }
-    size_class(ex->size, &key, 1);
-    row = wl_table_row(table, &key);
+    row = size_row(table, ex);
     wl_latency_take(table, record, row, row);
     wl_table_row_counts(row, &requests, &answered);
     /* With a filter that hides requests there are more answers than those. */

@@ -42,16 +42,28 @@ static void take_step(wl_table_t *table, const wl_record_t *record)
     }
 }
 
+static wl_row_t *kind_row(wl_table_t *table, const wl_exchange_t *ex)
+{
+    uint32_t rank = rank_of(ex);
+    wl_row_t *row = wl_table_known(table, WL_ROW_NUMBER | rank);
+
+    if (row == NULL) {
+        row = wl_table_row(table, &(wl_row_key_t){.text = {wl_mqtt_row_name(ex)},
+                                                  .rank = rank,
+                                                  .number = WL_ROW_NUMBER | rank});
+    }
+    return row;
+}
+
 static void take_latency(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)
 {
     const wl_record_t *record = tapped;
-    wl_row_key_t key = {.text = {wl_mqtt_row_name(record->ex)}, .rank = rank_of(record->ex)};
     wl_row_t *row;
 
     if (!is_exchange(record)) {
         return;
     }
-    row = wl_table_row(table, &key);
+    row = kind_row(table, record->ex);
     wl_latency_take(table, record, row, row);
     wl_latency_take_legs(table, record, rank_of(record->ex));
     take_step(table, record);
@@ -59,12 +71,19 @@ static void take_latency(wl_table_t *table, const void *tapped, packet_info *pin
 
 static wl_row_t *client_row(wl_table_t *table, const wl_record_t *record, wl_string_t client)
 {
-    wl_row_key_t key = {
-        .text = {wl_latency_name(record, client, "(unknown)"),
-                 record->ex->flags & WL_FROM_BROKER ? "broker to client" : "client to broker",
-                 wl_mqtt_row_name(record->ex)}};
+    bool from_broker = (record->ex->flags & WL_FROM_BROKER) != 0;
+    uint64_t number =
+        WL_ROW_NUMBER | (uint64_t)client << 16 | (uint64_t)from_broker << 15 | rank_of(record->ex);
+    wl_row_t *row = wl_table_known(table, number);
 
-    return wl_table_row(table, &key);
+    if (row == NULL) {
+        row = wl_table_row(
+            table, &(wl_row_key_t){.text = {wl_latency_name(record, client, "(unknown)"),
+                                            from_broker ? "broker to client" : "client to broker",
+                                            wl_mqtt_row_name(record->ex)},
+                                   .number = number});
+    }
+    return row;
 }
 
 static void take_clients(wl_table_t *table, const void *tapped, packet_info *pinfo _U_)

@@ -13,7 +13,7 @@
  *   plane       one byte of each of a page's counters; the next higher plane is allocated when
  *               one of them overflows, so that the crowded middle of a row pays for wide counters
  *               and its tails do not
- *   cursor      per percentile, the bucket that holds its rank and the samples below that bucket.
+ *   cursor      per percentile, the bucket that holds its rank, and the samples below and in it.
  *               One more sample moves a rank by at most one, so the cursor moves to its neighbour
  *               among the buckets that are not empty, or stays. Without it each sample would cost a
  *               walk over the histogram.
@@ -52,6 +52,8 @@ typedef struct {
 typedef struct {
     unsigned bucket;
     uint64_t below; /* samples in the buckets before it */
+    uint64_t count; /* samples in it: adding up its planes for each sample would cost more */
+    int64_t middle; /* bucket_middle() of it */
 } wl_cursor_t;
 
 typedef struct {
@@ -263,24 +265,25 @@ static bool count_sample(wl_summary_t *summary, unsigned bucket)
     return false;
 }
 
-/* `bucket` has just got a sample. */
-static void move_cursor(wl_histogram_t *histogram, wl_percentile_t percentile, unsigned bucket)
+static void place_cursor(const wl_histogram_t *histogram, wl_cursor_t *cursor, unsigned bucket)
 {
-    wl_cursor_t *cursor = &histogram->cursors[percentile];
-    uint64_t rank = rank_of(percentile, histogram->count), count;
+    cursor->bucket = bucket;
+    cursor->count = bucket_count(histogram, bucket);
+    cursor->middle = bucket_middle(bucket);
+}
 
-    if (bucket < cursor->bucket) {
-        cursor->below++;
-    }
+/* `bucket` has just got a sample. */
+static void move_cursor(const wl_histogram_t *histogram, wl_cursor_t *cursor, uint64_t rank,
+                        unsigned bucket)
+{
+    cursor->below += bucket < cursor->bucket;
+    cursor->count += bucket == cursor->bucket;
     if (cursor->below >= rank) {
-        cursor->bucket = previous_bucket(histogram, cursor->bucket);
-        cursor->below -= bucket_count(histogram, cursor->bucket);
-        return;
-    }
-    count = bucket_count(histogram, cursor->bucket);
-    if (cursor->below + count < rank) {
-        cursor->below += count;
-        cursor->bucket = next_bucket(histogram, cursor->bucket);
+        place_cursor(histogram, cursor, previous_bucket(histogram, cursor->bucket));
+        cursor->below -= cursor->count;
+    } else if (cursor->below + cursor->count < rank) {
+        cursor->below += cursor->count;
+        place_cursor(histogram, cursor, next_bucket(histogram, cursor->bucket));
     }
 }
 
@@ -293,7 +296,8 @@ static void add_to_histogram(wl_summary_t *summary, int64_t ns)
         return;
     }
     for (int i = 0; i < WL_PERCENTILES; i++) {
-        move_cursor(summary->histogram, (wl_percentile_t)i, bucket);
+        move_cursor(summary->histogram, &summary->histogram->cursors[i],
+                    rank_of((wl_percentile_t)i, summary->histogram->count), bucket);
     }
 }
 
@@ -307,6 +311,7 @@ static void move_to_histogram(wl_summary_t *summary)
     summary->histogram = g_new0(wl_histogram_t, 1);
     for (int i = 0; i < WL_PERCENTILES; i++) {
         summary->histogram->cursors[i].bucket = bucket_of(sorted[0]);
+        summary->histogram->cursors[i].middle = bucket_middle(bucket_of(sorted[0]));
     }
     for (unsigned i = 0; i < MAX_SORTED; i++) {
         add_to_histogram(summary, sorted[i]);
@@ -415,8 +420,7 @@ int64_t wl_summary_percentile(const wl_summary_t *summary, wl_percentile_t perce
         return summary->sorted[rank_of(percentile, summary->count) - 1];
     }
     /* The middle of the outermost buckets may lie beyond every sample. */
-    return CLAMP(bucket_middle(summary->histogram->cursors[percentile].bucket), summary->min,
-                 summary->max);
+    return CLAMP(summary->histogram->cursors[percentile].middle, summary->min, summary->max);
 }
 
 uint64_t wl_summary_clipped(const wl_summary_t *summary)

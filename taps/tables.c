@@ -25,7 +25,7 @@
 #define LATENCY_COLUMNS 10
 #define REQUEST_COLUMNS 3 /* of those */
 #define PART_COLUMNS 3
-#define RECENT_ROWS 2048 /* a power of two */
+#define KNOWN_BITS 11
 
 static const struct {
     const char *header;
@@ -76,7 +76,10 @@ struct wl_table {
     GHashTable *texts;     /* what is in it */
     GByteArray *asked;     /* a bit per exchange: its request was counted */
     GPtrArray *remembered; /* wl_row_t, by the table's own numbers */
-    wl_row_t *recent[RECENT_ROWS]; /* by where their texts lie; checked by what they say */
+    struct {
+        uint64_t number;
+        wl_row_t *row;
+    } known[1u << KNOWN_BITS]; /* by a hash of the number; a later one takes the place */
 };
 
 static unsigned pref_max_rows = 10000;
@@ -338,25 +341,9 @@ static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
     return row;
 }
 
-/* Most records belong to rows of the last few: saves joining and hashing their texts. */
-static wl_row_t **recent_row(wl_table_t *table, const wl_row_key_t *key)
+static unsigned known_at(uint64_t number)
 {
-    uint64_t mixed = key->rank;
-
-    for (unsigned i = 0; i < table->keys; i++) {
-        mixed = (mixed ^ (uintptr_t)key->text[i]) * UINT64_C(0x9E3779B97F4A7C15);
-    }
-    return &table->recent[(mixed >> 32) % RECENT_ROWS];
-}
-
-static bool row_is(const wl_table_t *table, const wl_row_t *row, const wl_row_key_t *key)
-{
-    for (unsigned i = 0; i < table->keys; i++) {
-        if (key->text[i] == NULL || strcmp(row->text[i], key->text[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return (unsigned)(number * UINT64_C(0x9E3779B97F4A7C15) >> (64 - KNOWN_BITS));
 }
 
 static void rows_clear(wl_table_t *table)
@@ -365,17 +352,25 @@ static void rows_clear(wl_table_t *table)
     g_ptr_array_set_size(table->by_slot, 0);
     g_byte_array_set_size(table->asked, 0);
     g_ptr_array_set_size(table->remembered, 0);
-    memset(table->recent, 0, sizeof table->recent);
+    memset(table->known, 0, sizeof table->known);
 }
 
 wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
 {
-    wl_row_t **recent = recent_row(table, key);
+    wl_row_t *row = find_or_add_row(table, key);
 
-    if (*recent == NULL || !row_is(table, *recent, key)) {
-        *recent = find_or_add_row(table, key);
+    if (key->number != 0) {
+        table->known[known_at(key->number)].number = key->number;
+        table->known[known_at(key->number)].row = row;
     }
-    return *recent;
+    return row;
+}
+
+wl_row_t *wl_table_known(const wl_table_t *table, uint64_t number)
+{
+    unsigned at = known_at(number);
+
+    return table->known[at].number == number ? table->known[at].row : NULL;
 }
 
 wl_row_t *wl_table_remembered(const wl_table_t *table, uint32_t number)

@@ -45,8 +45,12 @@ typedef struct {
 typedef struct {
     const char *text[WL_MAX_KEYS];
     uint32_t rank;
+    uint64_t number; /* for wl_table_known(), or 0 */
     char buffer[64]; /* room for a text that is made up */
 } wl_row_key_t;
+
+/* Set in every number of a row. */
+#define WL_ROW_NUMBER (UINT64_C(1) << 63)
 
 typedef struct {
     const char *title; /* of the window and the menu item */
@@ -70,6 +74,11 @@ void wl_table_register(const wl_table_def_t *def);
 
 /* The row of the key; at the bound of rows it is "(other)". */
 wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key);
+
+/* The row that wl_table_row() gave for a key of this number, or NULL if it is not among those known
+ * by number now. Numbers are the table's own: the same one must always stand for the same texts.
+ * Most records belong to a row that is known, and need neither make nor hash its texts. */
+wl_row_t *wl_table_known(const wl_table_t *table, uint64_t number);
 
 /* A row under a small number of the table's own, for one that every frame needs: NULL until
  * remembered, and again once the table was emptied. */
