@@ -63,12 +63,46 @@ def test_first_command_takes_a_file_nobody_else_can_read(tmp_path):
     assert run.returncode == 1 and "cannot read" in run.stderr and not run.stdout
 
 
+@pytest.mark.skipif(shutil.which("gnuplot") is None, reason="needs gnuplot-nox")
 def test_install_for_this_user(tmp_path):
     subprocess.run(["cmake", "-S", harness.TOP, "-B", tmp_path / "build", "-G", "Ninja"],
                    check=True, capture_output=True, env={**os.environ, "HOME": str(tmp_path)})
     subprocess.run(["cmake", "--build", tmp_path / "build", "--target", "install-user"],
                    check=True, capture_output=True, env={**os.environ, "HOME": str(tmp_path)})
-    assert (tmp_path / f".local/lib/wireshark/plugins/{harness.series()}/epan/wirelat.so").exists()
+    plugin = tmp_path / f".local/lib/wireshark/plugins/{harness.series()}/epan/wirelat.so"
+    assert plugin.exists()
+    for name in ("share/wirelat/lua/report.lua", "share/man/man4/wirelat.4",
+                 "share/man/man1/wirelat-plot.1"):
+        assert (tmp_path / ".local" / name).is_file()
+    use_commands(tmp_path / ".local/bin", tmp_path, {"HOME": str(tmp_path)})
+    # They use that user's plugin, and none but that.
+    plugin.unlink()
+    run = subprocess.run([tmp_path / ".local/bin/wirelat-plot", SAMPLE], capture_output=True,
+                         text=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert run.returncode == 1 and "not installed" in run.stderr
+
+
+def use_commands(where, folder, environment):
+    """wirelat-report and wirelat-plot as they were installed."""
+    environment = {**os.environ, **environment}
+    page, picture = folder / "page.html", folder / "sample-cdf.svg"
+    subprocess.run([where / "wirelat-report", "--out", page, SAMPLE], check=True, env=environment)
+    subprocess.run([where / "wirelat-plot", "--cdf", "--out", folder, SAMPLE], check=True,
+                   env=environment)
+    assert "Kafka" in page.read_text() and "<svg" in picture.read_text()
+
+
+@pytest.mark.skipif(shutil.which("gnuplot") is None, reason="needs gnuplot-nox")
+def test_install_for_every_user(tmp_path):
+    """With another prefix, as a package has it: no command depends on the source tree."""
+    subprocess.run(["cmake", "--install", harness.TOP / "build", "--prefix", tmp_path / "usr"],
+                   check=True, capture_output=True)
+    (plugin,) = tmp_path.glob("usr/lib*/**/wirelat.so")
+    found = {str(path.relative_to(tmp_path / "usr/share/wirelat"))
+             for path in (tmp_path / "usr/share/wirelat").rglob("*") if path.is_file()}
+    assert found == {"wirelat-plot", "wirelat-report", "wirelat_capture.py",
+                     "wirelat_pictures.py", "lua/report.lua", "lua/slow_exchanges.lua"}
+    use_commands(tmp_path / "usr/bin", tmp_path, {"WIRELAT_PLUGIN": str(plugin)})
 
 
 def lua(capture, *arguments, name="slow_exchanges", **options):

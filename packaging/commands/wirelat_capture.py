@@ -43,11 +43,15 @@ def progress(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def checkout_plugin():
-    """The plugin named by WIRELAT_PLUGIN, or that of the source tree this command lies in."""
-    named = os.environ.get("WIRELAT_PLUGIN")
-    built = pathlib.Path(__file__).resolve().parents[2] / "build/wirelat.so"
-    return pathlib.Path(named) if named else built if built.exists() else None
+def own_plugin(series):
+    """The plugin named by WIRELAT_PLUGIN, that of the source tree this command lies in, or that of
+    this user; None: the one tshark finds by itself."""
+    if os.environ.get("WIRELAT_PLUGIN"):
+        return pathlib.Path(os.environ["WIRELAT_PLUGIN"])
+    packaging = pathlib.Path(__file__).resolve().parents[1]
+    places = [packaging.parent / "build/wirelat.so"] if packaging.name == "packaging" else []
+    places.append(pathlib.Path.home() / f".local/lib/wireshark/plugins/{series}/epan/wirelat.so")
+    return next((place for place in places if place.exists()), None)
 
 
 class Tshark:
@@ -58,10 +62,10 @@ class Tshark:
             fail("tshark is missing (apt install tshark)")
         self.folder = tempfile.TemporaryDirectory(prefix="wirelat-")
         self.home = pathlib.Path(self.folder.name)
-        plugin = checkout_plugin()
+        text = subprocess.run(["tshark", "--version"], capture_output=True, text=True).stdout
+        series = re.search(r"\b(\d+\.\d+)\.\d+", text).group(1)
+        plugin = own_plugin(series)
         if plugin is not None:
-            text = subprocess.run(["tshark", "--version"], capture_output=True, text=True).stdout
-            series = re.search(r"\b(\d+\.\d+)\.\d+", text).group(1)
             folder = self.home / f".local/lib/wireshark/plugins/{series}/epan"
             folder.mkdir(parents=True)
             if not plugin.is_file():
