@@ -32,7 +32,7 @@ static guint group_hash(gconstpointer pointer)
     const wl_mqtt_group_t *group = pointer;
 
     return wl_hash_bytes(group->name, group->length) ^
-           wl_hash_bytes(&group->filter, sizeof group->filter) ^ group->broker;
+           wl_hash_bytes(&group->filter, sizeof(void *)) ^ group->broker;
 }
 
 static gboolean group_equal(gconstpointer a, gconstpointer b)

@@ -301,7 +301,7 @@ static void describe(const wl_record_t *record, GString *line)
 
     if (record->event == WL_EVENT_SILENCE) {
         g_string_append(line, "Client silent: no packet for ");
-    } else if (record->event == WL_EVENT_SESSION) {
+    } else if (record->event == WL_EVENT_SESSION && record->note != NULL) {
         g_string_append(line, val_to_str_const(record->note->end, wl_mqtt_end_names, "Unknown"));
         g_string_append(line, ", after ");
     } else {

@@ -31,7 +31,7 @@ static guint level_hash(gconstpointer pointer)
     const wl_filter_t *level = pointer;
 
     return wl_hash_bytes(level->text, level->length) ^
-           wl_hash_bytes(&level->parent, sizeof level->parent);
+           wl_hash_bytes(&level->parent, sizeof(void *));
 }
 
 static gboolean level_equal(gconstpointer a, gconstpointer b)
