@@ -486,7 +486,8 @@ void wl_framing_register(int proto_wirelat, struct pref_module *module)
     static hf_register_info fields[] = {
         {&hf_skipped,
          {"Skipped until a message begins", "wirelat.skipped", FT_UINT32, BASE_DEC, NULL, 0,
-          "Bytes of a message whose beginning was not captured", HFILL}},
+          "Bytes of a message whose beginning was not captured [on: where those bytes are]",
+          HFILL}},
     };
 
     proto_register_field_array(proto_wirelat, fields, G_N_ELEMENTS(fields));

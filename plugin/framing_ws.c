@@ -404,13 +404,15 @@ void wl_framing_ws_register(int proto_wirelat, struct pref_module *module)
     static hf_register_info fields[] = {
         {&hf_part,
          {"Part of an MQTT packet", "wirelat.part", FT_UINT32, BASE_DEC, NULL, 0,
-          "Bytes of a packet that lies in several WebSocket messages", HFILL}},
+          "Bytes of a packet that lies in several WebSocket messages [on: each part]", HFILL}},
         {&hf_begun_in,
          {"Begins in frame", "wirelat.begun_in", FT_FRAMENUM, BASE_NONE, NULL, 0,
-          "Frame with the first part of the packet that ends here", HFILL}},
+          "Frame with the first part of the packet that ends here [on: last part]", HFILL}},
         {&hf_complete_in,
          {"Complete in frame", "wirelat.complete_in", FT_FRAMENUM, BASE_NONE, NULL, 0,
-          "Frame with the last part of the packet (known from the second pass on)", HFILL}},
+          "Frame with the last part of the packet (known from the second pass on) "
+          "[on: each part but the last; from the second pass on]",
+          HFILL}},
     };
 
     proto_register_field_array(proto_wirelat, fields, G_N_ELEMENTS(fields));

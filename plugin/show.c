@@ -183,10 +183,17 @@ static int ett_event = -1;
 static char *described(const wl_field_t *field)
 {
     static const char *const events[WL_EVENT_COUNT] = {
-        [WL_EVENT_REQUEST] = "request",         [WL_EVENT_ACK] = "TCP ACK",
-        [WL_EVENT_PUBREC] = "PUBREC",           [WL_EVENT_PUBREL] = "PUBREL",
-        [WL_EVENT_ANSWER] = "answer",           [WL_EVENT_RETRY] = "retry",
-        [WL_EVENT_DUPLICATE] = "second answer", [WL_EVENT_ORPHAN] = "answer without request",
+        [WL_EVENT_REQUEST] = "request",
+        [WL_EVENT_ACK] = "TCP ACK",
+        [WL_EVENT_PUBREC] = "PUBREC",
+        [WL_EVENT_PUBREL] = "PUBREL",
+        [WL_EVENT_ANSWER] = "answer",
+        [WL_EVENT_RETRY] = "retry",
+        [WL_EVENT_DUPLICATE] = "second answer",
+        [WL_EVENT_ORPHAN] = "answer without request",
+        [WL_EVENT_AUTH] = "AUTH",
+        [WL_EVENT_SILENCE] = "what ends a silence",
+        [WL_EVENT_SESSION] = "end of the connection",
     };
     GString *text = g_string_new(field->blurb);
     const char *before = " [on: ";
@@ -197,7 +204,7 @@ static char *described(const wl_field_t *field)
             text, field->events & WL_ON(WL_EVENT_ORPHAN) ? "" : " but an answer without request");
     } else {
         for (unsigned i = 0; i < WL_EVENT_COUNT; i++) {
-            if ((field->events & WL_ON(i)) && events[i] != NULL) {
+            if (field->events & WL_ON(i)) {
                 g_string_append_printf(text, "%s%s", before, events[i]);
                 before = ", ";
             }

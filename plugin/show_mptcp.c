@@ -34,6 +34,7 @@ typedef struct {
     int display;
     const void *strings;
     uint64_t on;
+    const char *frames; /* what those frames are, in words, for Wireshark's list of fields */
     bool (*get)(const source_t *source, value_t *value);
     const char *blurb;
 } field_t;
@@ -177,76 +178,81 @@ static bool get_dack_subflow(const source_t *source, value_t *value)
 #define FLAG FT_BOOLEAN, BASE_NONE, NULL
 
 static const field_t fields[] = {
-    {"stream", "Connection", UINT, ON_FRAME, get_stream,
+    {"stream", "Connection", UINT, ON_FRAME, "every segment of a connection", get_stream,
      "Number of the MPTCP connection in this capture, from 0"},
-    {"subflow", "Subflow", UINT, ON_FRAME, get_subflow,
+    {"subflow", "Subflow", UINT, ON_FRAME, "every segment of a connection", get_subflow,
      "Number of the subflow in its connection; 0 opened it"},
-    {"path", "Path", FT_STRING, BASE_NONE, NULL, ON_FRAME, get_path,
-     "What the preference mptcp_paths calls the network, else the pair of addresses"},
-    {"ack_rtt", "TCP round trip", TIME, ON_FRAME, get_ack_rtt,
+    {"path", "Path", FT_STRING, BASE_NONE, NULL, ON_FRAME, "every segment of a connection",
+     get_path, "What the preference mptcp_paths calls the network, else the pair of addresses"},
+    {"ack_rtt", "TCP round trip", TIME, ON_FRAME, "TCP ACK", get_ack_rtt,
      "Round trip of the subflow's TCP segment that this one acknowledges, by Karn's rule"},
-    {"dack_subflow", "DATA_ACK on subflow", UINT, ON_FRAME, get_dack_subflow,
-     "Subflow on which this DATA_ACK of new data came"},
-    {"hol_released", "Segments released", UINT, ON_FRAME, get_released,
-     "Segments that had waited for the bytes of this one"},
-    {"hol_max", "Longest wait released", TIME, ON_FRAME, get_hol_max,
-     "Longest head-of-line delay of the segments released"},
-    {"unique_bytes", "Bytes not sent before", UINT, ON(DATA), get_value,
+    {"dack_subflow", "DATA_ACK on subflow", UINT, ON_FRAME, "DATA_ACK of new data",
+     get_dack_subflow, "Subflow on which this DATA_ACK of new data came"},
+    {"hol_released", "Segments released", UINT, ON_FRAME, "data segment that others waited for",
+     get_released, "Segments that had waited for the bytes of this one"},
+    {"hol_max", "Longest wait released", TIME, ON_FRAME, "data segment that others waited for",
+     get_hol_max, "Longest head-of-line delay of the segments released"},
+    {"unique_bytes", "Bytes not sent before", UINT, ON(DATA), "data segment", get_value,
      "Bytes of the connection that no segment before has carried"},
     {"duplicate", "Repeated data", FT_UINT8, BASE_DEC, VALS(wl_mptcp_duplicates), ON(DUPLICATE),
-     get_kind, "How bytes that were sent before come again"},
-    {"original", "Sent first in frame", FRAME(FT_FRAMENUM_RETRANS_PREV), ON(DUPLICATE), get_frame,
-     "Frame that carried those bytes first"},
-    {"duplicate_delay", "Sent again after", TIME, ON(DUPLICATE), get_value,
-     "Time since those bytes were sent first"},
-    {"duplicate_bytes", "Bytes repeated", UINT, ON(DUPLICATE), get_aux, "Bytes sent before"},
-    {"duplicate_useful", "Repetition useful", FLAG, ON(DUPLICATE), get_useful,
+     "data segment with bytes sent before", get_kind, "How bytes that were sent before come again"},
+    {"original", "Sent first in frame", FRAME(FT_FRAMENUM_RETRANS_PREV), ON(DUPLICATE),
+     "data segment with bytes sent before", get_frame, "Frame that carried those bytes first"},
+    {"duplicate_delay", "Sent again after", TIME, ON(DUPLICATE),
+     "data segment with bytes sent before", get_value, "Time since those bytes were sent first"},
+    {"duplicate_bytes", "Bytes repeated", UINT, ON(DUPLICATE),
+     "data segment with bytes sent before", get_aux, "Bytes sent before"},
+    {"duplicate_useful", "Repetition useful", FLAG, ON(DUPLICATE),
+     "data segment with bytes sent before", get_useful,
      "Whether those bytes were not DATA_ACKed yet when they were sent again"},
-    {"acked_bytes", "Bytes DATA_ACKed", UINT, ON(ACKED), get_value,
+    {"acked_bytes", "Bytes DATA_ACKed", UINT, ON(ACKED), "DATA_ACK of new data", get_value,
      "Bytes this DATA_ACK newly covers, the DATA_FIN included"},
-    {"dack_rtt", "DATA_ACK round trip", TIME, ON(DACK_RTT), get_value,
+    {"dack_rtt", "DATA_ACK round trip", TIME, ON(DACK_RTT), "DATA_ACK of new data", get_value,
      "From a data segment to the first DATA_ACK that covers its last byte, on whatever subflow"},
-    {"dack_of", "DATA_ACK of frame", FRAME(FT_FRAMENUM_ACK), ON(DACK_RTT), get_frame,
-     "Frame of that data segment"},
-    {"data_subflow", "Data on subflow", UINT, ON(DACK_RTT), get_aux,
+    {"dack_of", "DATA_ACK of frame", FRAME(FT_FRAMENUM_ACK), ON(DACK_RTT), "DATA_ACK of new data",
+     get_frame, "Frame of that data segment"},
+    {"data_subflow", "Data on subflow", UINT, ON(DACK_RTT), "DATA_ACK of new data", get_aux,
      "Subflow that carried that data segment"},
-    {"map_rtt", "Mapping's round trip", TIME, ON(MAP_RTT) | ON(DACK_RTT), get_map_rtt,
+    {"map_rtt", "Mapping's round trip", TIME, ON(MAP_RTT) | ON(DACK_RTT), "DATA_ACK of new data",
+     get_map_rtt,
      "From the first announcement of a mapping to the DATA_ACK that covers its end, as mptcptrace "
      "counts it: mappings sent again, and the DATA_FIN, included"},
     {"map_of", "Mapping of frame", FRAME(FT_FRAMENUM_NONE), ON(MAP_RTT) | ON(DACK_RTT),
-     get_map_frame, "Frame that announced that mapping first"},
-    {"hol_delay", "Head-of-line delay", TIME, ON(HOL_DELAY), get_value,
+     "DATA_ACK of new data", get_map_frame, "Frame that announced that mapping first"},
+    {"hol_delay", "Head-of-line delay", TIME, ON(HOL_DELAY), "data segment that waited", get_value,
      "From this segment's arrival until every byte before it had arrived (known from the second "
      "pass on)"},
-    {"reorder_bytes", "Bytes waiting", UINT, ON(WAITS), get_value,
+    {"reorder_bytes", "Bytes waiting", UINT, ON(WAITS), "data segment that waits", get_value,
      "Bytes that wait for others before them when this segment has arrived, its own included"},
-    {"synack_time", "SYN to SYN,ACK", TIME, ON(SYNACK_TIME), get_value,
+    {"synack_time", "SYN to SYN,ACK", TIME, ON(SYNACK_TIME), "SYN,ACK", get_value,
      "From the subflow's first SYN to its SYN,ACK"},
-    {"third_ack_time", "SYN,ACK to third ACK", TIME, ON(THIRD_ACK_TIME), get_value,
+    {"third_ack_time", "SYN,ACK to third ACK", TIME, ON(THIRD_ACK_TIME), "third ACK", get_value,
      "From the subflow's SYN,ACK to the third segment of its handshake"},
-    {"fourth_ack_time", "Third to fourth ACK", TIME, ON(FOURTH_ACK_TIME), get_value,
+    {"fourth_ack_time", "Third to fourth ACK", TIME, ON(FOURTH_ACK_TIME), "fourth ACK", get_value,
      "From the third to the fourth segment of a join"},
-    {"handshake_time", "Handshake", TIME, ON(HANDSHAKE_TIME), get_value,
+    {"handshake_time", "Handshake", TIME, ON(HANDSHAKE_TIME), "third ACK", get_value,
      "From the first MP_CAPABLE SYN to the third ACK"},
-    {"join_time", "Join", TIME, ON(JOIN_TIME), get_value,
+    {"join_time", "Join", TIME, ON(JOIN_TIME), "fourth ACK", get_value,
      "From the first MP_JOIN SYN to the fourth ACK"},
-    {"join_delay", "Join delay", TIME, ON(JOIN_DELAY), get_value,
+    {"join_delay", "Join delay", TIME, ON(JOIN_DELAY), "MP_JOIN SYN", get_value,
      "From the connection's first MP_CAPABLE SYN to this MP_JOIN SYN"},
-    {"first_data_delay", "First data after", TIME, ON(FIRST_DATA_DELAY), get_value,
+    {"first_data_delay", "First data after", TIME, ON(FIRST_DATA_DELAY),
+     "first data segment of a subflow", get_value,
      "From the end of the subflow's handshake to its first data"},
-    {"add_addr_echo_time", "ADD_ADDR to echo", TIME, ON(ECHO_TIME), get_value,
-     "From the first ADD_ADDR of an address to its echo"},
-    {"add_addr_join_time", "ADD_ADDR to join", TIME, ON(ADDRESS_JOIN_TIME), get_value,
-     "From the first ADD_ADDR of an address to the first MP_JOIN SYN sent to it"},
-    {"hmac_ok", "HMAC right", FLAG, ON(HMAC), get_ok,
+    {"add_addr_echo_time", "ADD_ADDR to echo", TIME, ON(ECHO_TIME), "echo of an ADD_ADDR",
+     get_value, "From the first ADD_ADDR of an address to its echo"},
+    {"add_addr_join_time", "ADD_ADDR to join", TIME, ON(ADDRESS_JOIN_TIME), "MP_JOIN SYN",
+     get_value, "From the first ADD_ADDR of an address to the first MP_JOIN SYN sent to it"},
+    {"hmac_ok", "HMAC right", FLAG, ON(HMAC), "MP_JOIN, ADD_ADDR", get_ok,
      "Whether the HMAC of an MP_JOIN or ADD_ADDR is right; absent where the keys are not known"},
-    {"checksum_ok", "DSS checksum right", FLAG, ON(CHECKSUM), get_ok,
+    {"checksum_ok", "DSS checksum right", FLAG, ON(CHECKSUM),
+     "data segment that completes a mapping", get_ok,
      "Whether the checksum of the mapping this segment completes is right; absent where its "
      "payload was not captured"},
-    {"event", "Event", FT_UINT8, BASE_DEC, VALS(wl_mptcp_events), ON(EVENT), get_event,
-     "What happened to the connection"},
-    {"event_text", "Event in words", FT_STRING, BASE_NONE, NULL, ON(EVENT), get_event_text,
-     "The event with its details"},
+    {"event", "Event", FT_UINT8, BASE_DEC, VALS(wl_mptcp_events), ON(EVENT), "segment of an event",
+     get_event, "What happened to the connection"},
+    {"event_text", "Event in words", FT_STRING, BASE_NONE, NULL, ON(EVENT), "segment of an event",
+     get_event_text, "The event with its details"},
 };
 
 static bool is_bad(const wl_mp_item_t *item)
@@ -314,6 +320,15 @@ int wl_mptcp_proto(void)
     return proto;
 }
 
+/* The field's meaning and the frames it stands on, as those of the other protocols have it. */
+static char *described(const field_t *field)
+{
+    /* A wait ends with a later frame: only the second pass knows it on the frame that waited. */
+    const char *later = field->on & ON(HOL_DELAY) ? "; from the second pass on" : "";
+
+    return g_strdup_printf("%s [on: %s%s]", field->blurb, field->frames, later);
+}
+
 static void register_fields(void)
 {
     hf_register_info *infos = g_new0(hf_register_info, G_N_ELEMENTS(fields));
@@ -322,10 +337,10 @@ static void register_fields(void)
         ids[i] = -1;
         infos[i].p_id = &ids[i];
         infos[i].hfinfo = (header_field_info){
-            fields[i].title,   g_strdup_printf("wirelat.mptcp.%s", fields[i].name),
-            fields[i].type,    fields[i].display,
-            fields[i].strings, 0,
-            fields[i].blurb,   HFILL};
+            fields[i].title,       g_strdup_printf("wirelat.mptcp.%s", fields[i].name),
+            fields[i].type,        fields[i].display,
+            fields[i].strings,     0,
+            described(&fields[i]), HFILL};
     }
     proto_register_field_array(proto, infos, G_N_ELEMENTS(fields));
 }

@@ -15,11 +15,12 @@ TYPES = {"FT_RELATIVE_TIME": "relative time", "FT_FRAMENUM": "frame number", "FT
          "FT_BOOLEAN": "boolean", "FT_NONE": "finding"}
 HEAD = """# Reference
 
-Made by `tests/reference.py` of what the plugin tells Wireshark; do not edit. What the terms mean is in the README.
+Made by `tests/reference.py` of what the plugin tells Wireshark; do not edit. What the terms mean is in the README and in [numbers.md](numbers.md).
 
 * A **relative time** is signed and exact to the nanosecond, in seconds. A *finding* is expert information: test for its presence.
 * **On** says on which frames a field stands: that of the *request* (the frame that completes it), of its *answer*, of the first
-  *TCP ACK* that covers it, of a leg of QoS 2 (*PUBREC*, *PUBREL*), of a *retry*, a *second answer*, an *answer without request*.
+  *TCP ACK* that covers it, of a leg of QoS 2 (*PUBREC*, *PUBREL*), of a *retry*, a *second answer*, an *answer without request*,
+  the *end of the connection* (DISCONNECT, FIN or RST); of MPTCP which segments. A finding stands on the frame it speaks of.
 * **Pass**: 1 is known while the file is read; 2 from the second pass on (`tshark -2`, sharkd, and in the window).
 """
 

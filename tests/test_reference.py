@@ -19,12 +19,29 @@ def test_page_is_up_to_date():
 
 
 def test_every_field_has_a_meaning():
-    """A field of an exchange says on which frames it stands."""
+    """And says on which frames it stands, and from which pass on."""
     rows = [line.split(" | ") for line in reference.fields() if line.startswith("| `")]
     assert len(rows) > 100
     for row in rows:
         assert len(row) == 6 and row[5].strip(" |"), row
-        assert row[1] == "finding" or ": " in row[5], row
+        assert row[1] == "finding" or (": " in row[5] and row[3] and row[4] in ("1", "2")), row
+        assert row[5].count("[") == row[5].count("]"), row
+
+
+@pytest.mark.parametrize("capture", ["mptcp_loss-server.pcap", "mptcp_two-client.pcap"])
+def test_fields_of_mptcp_are_known_in_the_pass_the_page_says(capture):
+    rows = [line.strip("| ").split(" | ") for line in reference.fields()]
+    start = next(i for i, row in enumerate(rows) if "`stream`" in row[0] and "MPTCP" in row[5])
+    section = rows[start:next(i for i in range(start, len(rows)) if rows[i][1] == "finding")]
+    names = ["wirelat.mptcp." + row[0].strip("`") for row in section]
+    first = harness.plain_fields(harness.CAPTURES / capture, names)
+    second = harness.plain_fields(harness.CAPTURES / capture, names, "-2")
+    for column, row in enumerate(section):
+        here, there = ([line[column] for line in rows] for rows in (first, second))
+        if row[4] == "1":
+            assert here == there, row
+        else:
+            assert not any(here) and (any(there) or "two" in capture), row
 
 
 @pytest.mark.skipif(harness.series() != "4.0", reason="the page is made with 4.0")
