@@ -13,8 +13,14 @@ import harness
 
 OURS = ("mqtt,", "kafka,", "mqttsn,", "mptcp,", "wirelat,")
 # What they have rows of; the others are looked at in the sample.
-CAPTURES = {"wirelat,health": "mqtt_loss.pcapng", **dict.fromkeys(
-    ("mptcp,connections", "mptcp,subflows", "mptcp,paths", "mptcp,events"), "mptcp_cut-server.pcap")}
+CAPTURES = {
+    "wirelat,health": "mqtt_loss.pcapng",
+    "mqttsn,latency": "mqttsn.pcapng",
+    **dict.fromkeys(("mptcp,connections", "mptcp,subflows", "mptcp,paths", "mptcp,events"),
+                    "mptcp_cut-server.pcap"),
+}
+# Wireshark gives MQTT-SN no port of its own.
+OPTIONS = {"mqttsn,latency": ("-o", "wirelat.mqttsn_udp_ports:1885")}
 
 
 @functools.cache
@@ -28,7 +34,7 @@ def statistics():
 
 def printed(desktop, capture, statistic):
     """The title and the rows that tshark prints."""
-    text = desktop.tshark("-q", "-n", "-r", capture, "-z", statistic)
+    text = desktop.tshark("-q", "-n", "-r", capture, *OPTIONS.get(statistic, ()), "-z", statistic)
     ((title, rows),) = harness.tables(text).items()
     return title, rows
 
@@ -62,7 +68,7 @@ def window(desktop, statistic):
     else:
         title, rows = printed(desktop, capture, statistic)
     assert rows, "a table without rows shows nothing"
-    process = desktop.wireshark("-r", capture, "-z", statistic)
+    process = desktop.wireshark("-r", capture, *OPTIONS.get(statistic, ()), "-z", statistic)
     found = desktop.window(f"{title} · ")
     if statistic.endswith(",srt"):
         assert desktop.copy(found, gui.parse_srt, len(rows)) == rows

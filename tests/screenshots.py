@@ -25,7 +25,7 @@ def table(statistic):
     """The Statistics window, wide enough for its columns."""
     def take(desktop, path):
         capture = desktop.capture(CAPTURES / compare.CAPTURES.get(statistic, "sample.pcapng"))
-        desktop.wireshark("-r", capture, "-z", statistic)
+        desktop.wireshark("-r", capture, *compare.OPTIONS.get(statistic, ()), "-z", statistic)
         window = desktop.window(" · " + pathlib.Path(capture).name)
         parse = gui.parse_srt if statistic.endswith(",srt") else gui.parse_table
         rows = desktop.copy(window, parse)
