@@ -34,7 +34,15 @@ wl_mp_mapping_t *wl_mp_mapping_at(const wl_mp_half_t *half, uint64_t at)
     return low < count ? &mappings[low] : NULL;
 }
 
-/* Returns whether it is a new one. */
+/* Whether the bytes of `inner` are among those of `outer`, with the same DSNs. */
+static bool contains(const wl_mp_mapping_t *outer, const wl_mp_mapping_t *inner)
+{
+    return inner->start >= outer->start && inner->end <= outer->end &&
+           inner->number - outer->number == inner->start - outer->start;
+}
+
+/* Returns whether it is a new one: a part of another, as a segment sent again may bring, is none,
+ * and would hide the rest of that other when a byte's mapping is looked for. */
 bool wl_mp_mapping_add(wl_mptcp_t *mptcp, wl_mp_half_t *half, const wl_mp_mapping_t *mapping)
 {
     unsigned at;
@@ -44,16 +52,20 @@ bool wl_mp_mapping_add(wl_mptcp_t *mptcp, wl_mp_half_t *half, const wl_mp_mappin
     }
     for (at = half->mappings->len; at > 0; at--) {
         wl_mp_mapping_t *before = &g_array_index(half->mappings, wl_mp_mapping_t, at - 1);
+        if (contains(before, mapping)) {
+            return false;
+        }
         if (before->start == mapping->start) {
-            if (before->end == mapping->end && before->number == mapping->number) {
-                return false;
-            }
             *before = *mapping;
             return true;
         }
         if (before->start < mapping->start) {
             break;
         }
+    }
+    while (at < half->mappings->len &&
+           contains(mapping, &g_array_index(half->mappings, wl_mp_mapping_t, at))) {
+        g_array_remove_index(half->mappings, at);
     }
     if (half->mappings->len >= MAX_MAPPINGS) {
         /* The lowest have long been acknowledged; what is sent again brings its own with it. */

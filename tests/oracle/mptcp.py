@@ -9,15 +9,14 @@ belongs to what. Sides: 0 opened the connection, 1 answered; within a subflow it
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-import bisect
 import dataclasses
 import functools
-import itertools
 
 from . import mptcp_options as mp
+from .ranges import Ranges
 from .packets import ACK, RST, SYN, segments
 
-WRAP32, WRAP64 = 2**32, 2**64
+WRAP32, WRAP64, ENDLESS = 2**32, 2**64, 2**40
 
 
 @dataclasses.dataclass
@@ -100,6 +99,7 @@ class Mapping:
     length: int
     option: object
     fin: bool
+    part: bool = False  # of another that was announced before
 
 
 class Subflow:
@@ -113,11 +113,14 @@ class Subflow:
 
     @functools.cached_property
     def placed(self):
-        """By side: the mappings of data, and where each begins."""
+        """By side: which mapping holds for which relative sequence numbers; where several do, that
+        which was announced first."""
         found = []
         for mappings in self.mappings:
-            data = [m for m in mappings if m.length != 0]
-            found.append((data, [m.ssn for m in data]))
+            ranges = Ranges()
+            for m in sorted(mappings, key=lambda m: m.frame):
+                ranges.put(m.ssn, m.ssn + (ENDLESS if m.length is None else m.length), m)
+            found.append(ranges)
         return found
 
     def side(self, packet):
@@ -237,7 +240,7 @@ def _complete(connection):
 
 def _map(connection):
     """Collects mappings; DSNs of 32 bits are near the highest one seen so far."""
-    top, seen = [1, 1], set()
+    top, seen, ranges = [1, 1], set(), {}
     for subflow, p in connection.packets():
         side = subflow.side(p)
         idsn = connection.idsns[side]
@@ -267,8 +270,14 @@ def _map(connection):
                                                           dsn, 0, o, True))
                 continue
             seen.add(key)
+            end = ssn + (ENDLESS if length is None else length)
+            announced = ranges.setdefault((subflow.number, side), Ranges())
+            parts = list(announced.parts(ssn, end))
+            whole = parts[0][2] if len(parts) == 1 else None
+            part = whole is not None and whole.dsn - whole.ssn == dsn - ssn
             subflow.mappings[side].append(Mapping(subflow, side, p.s.frame, p.s.time, ssn, dsn,
-                                                  length, o, bool(fin)))
+                                                  length, o, bool(fin), part))
+            announced.put(ssn, end, subflow.mappings[side][-1])
     for subflow in connection.subflows:
         for mappings in subflow.mappings:
             mappings.sort(key=lambda m: m.ssn)
@@ -284,12 +293,6 @@ def extend_ack(connection, side, option, near):
 def place(subflow, side, start, end):
     """[start, end) of a subflow's direction (relative sequence numbers) as (start, end, dsn,
     mapping); what no mapping covers is left out."""
-    mappings, starts = subflow.placed[side]
-    at = max(bisect.bisect_right(starts, start) - 1, 0)
-    for m in itertools.islice(mappings, at, None):
-        if m.ssn >= end:
-            break
-        a, b = max(start, m.ssn), end if m.length is None else min(end, m.ssn + m.length)
-        if a < b:
+    for a, b, m in subflow.placed[side].parts(start, end):
+        if m is not None:
             yield a, b, m.dsn + a - m.ssn, m
-            start = b

@@ -7,53 +7,13 @@ first transmissions, repeated data of three kinds, DATA_ACK round trips, waiting
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-import bisect
 import dataclasses
 
 from . import mptcp_options as mp
 from .mptcp import extend_ack, place
+from .ranges import Ranges
 
 TCP_RETRANSMISSION, REINJECTION, MPTCP_RETRANSMISSION = 1, 2, 3
-
-
-class Ranges:
-    """Disjoint ranges [start, end) in order, each with what was put with it."""
-
-    def __init__(self):
-        self.starts, self.ends, self.values = [], [], []
-
-    def parts(self, start, end):
-        """[start, end) in pieces (start, end, value), value None where nothing was put."""
-        i = bisect.bisect_right(self.ends, start)
-        while start < end:
-            if i == len(self.starts) or self.starts[i] >= end:
-                yield start, end, None
-                return
-            if self.starts[i] > start:
-                yield start, self.starts[i], None
-                start = self.starts[i]
-            stop = min(end, self.ends[i])
-            yield start, stop, self.values[i]
-            start, i = stop, i + 1
-
-    def put(self, start, end, value):
-        """Where nothing was put before; returns those pieces."""
-        new = [(a, b) for a, b, v in self.parts(start, end) if v is None]
-        for a, b in new:
-            i = bisect.bisect_left(self.starts, a)
-            self.starts.insert(i, a)
-            self.ends.insert(i, b)
-            self.values.insert(i, value)
-        return new
-
-    def contiguous(self, start):
-        """The end of what is there from start on without a gap."""
-        i = bisect.bisect_right(self.starts, start) - 1
-        if i < 0 or self.ends[i] <= start:
-            return start
-        while i + 1 < len(self.starts) and self.starts[i + 1] == self.ends[i]:
-            i += 1
-        return self.ends[i]
 
 
 def pieces_of(start, end, marked):
@@ -134,6 +94,7 @@ class Direction:
         self._payload = {}      # by mapping: its bytes, and which of them are known
         self._checked = set()
         self._late, self._new = [], []
+        self._last_time = 0     # of what arrived last of all bytes before the next awaited
 
     # --- figures
     @property
@@ -252,15 +213,20 @@ class Direction:
             self._delivered.put(piece.start, piece.end, True)
             if piece.start > self._next:
                 self._waiting.append(piece)
+        before = self._next
         for repeat in self.repeats[::-1]:
             if repeat.frame != s.frame:
                 break
             self._delivered.put(repeat.start, repeat.end, True)
         self._next = max(self._next, self._delivered.contiguous(self._next))
-        for piece in self._waiting:
+        ready = [p for p in self._waiting if p.start <= self._next]
+        if ready or before < self._next:
+            self._last_time = max(self._last_time, now.time)
+        for piece in sorted(ready, key=lambda p: p.start):
             # Filled by the same segment: it never waited.
-            if piece.start <= self._next and piece.frame != s.frame and piece.time < now.time:
-                piece.released, piece.released_by = now.time, now.frame
+            if piece.frame != s.frame and piece.time < self._last_time:
+                piece.released, piece.released_by = self._last_time, now.frame
+            self._last_time = max(self._last_time, piece.time)
         self._waiting = [p for p in self._waiting if p.start > self._next]
         buffered = sum(p.end - p.start for p in self._waiting)
         self.max_buffer = max(self.max_buffer, buffered)
@@ -276,12 +242,12 @@ class Direction:
         if end > m.dsn and end not in self._announced:
             self._announced.add(end)
             self._map_open.append(m)
-        if m.length:
+        if m.length != 0 and not m.part:
             if self.runs and self.runs[-1][0] == m.subflow.number:
                 run = self.runs[-1]
-                run[1:] = run[1] + 1, run[2] + m.length, run[3], m.time
+                run[1:] = run[1] + 1, run[2] + (m.length or 0), run[3], m.time
             else:
-                self.runs.append([m.subflow.number, 1, m.length, m.time, m.time])
+                self.runs.append([m.subflow.number, 1, m.length or 0, m.time, m.time])
         if m.fin and self.data_fin is None:
             self.data_fin = m.frame, m.time, m.dsn + m.length
         self._place_late(packet.s, m)
@@ -301,13 +267,13 @@ class Direction:
         covered = [p for p in self._open if p.end <= ack]
         self._open = [p for p in self._open if p.end > ack]
         for piece in covered:
-            if piece.last and not piece.again and piece.end > before:
+            if piece.last and not piece.again and piece.end > before and s.time >= piece.time:
                 self.samples.append(Sample(s.frame, subflow.number, s.time - piece.time, piece))
         done = [m for m in self._map_open if m.dsn + m.length + m.fin <= ack]
         self._map_open = [m for m in self._map_open if m.dsn + m.length + m.fin > ack]
         for m in done:
-            if m.dsn + m.length + m.fin <= before:
-                continue  # announced again when it was acknowledged already
+            if m.dsn + m.length + m.fin <= before or s.time < m.time:
+                continue  # announced when it was acknowledged already
             self.map_samples.append(Sample(s.frame, subflow.number, s.time - m.time, m))
         if self.data_fin and self.fin_acked is None and ack > self.data_fin[2]:
             self.fin_acked = s.frame, s.time
