@@ -102,8 +102,12 @@ def test_rows(capture):
         for at, row in enumerate(seen):
             subflow, direction = connection.subflows[at // 2], both[at % 2]
             if connection.idsns[direction.side] is not None:
-                wrong += [(number, subflow.number, direction.side, *cell) for cell in
-                          wrong_cells(row, subflow_row(fields, subflow, direction))]
+                wanted = subflow_row(fields, subflow, direction)
+                if "fail" in capture.stem:
+                    # What an infinite mapping covers has no end: our burst ends where it begins.
+                    wanted.pop("Burst mean (ms)")
+                wrong += [(number, subflow.number, direction.side, *cell)
+                          for cell in wrong_cells(row, wanted)]
         for side, direction in enumerate(both):
             for column in ("Contribution (%)", "With duplicates (%)"):
                 total = sum(float(row[column]) for row in seen[side::2])
