@@ -180,10 +180,10 @@ class Peers:
         self.sent[side] = max(self.sent[side], dsn + length)
         return time
 
-    def acknowledge(self, time, side, subflow, upto, bits=64):
+    def acknowledge(self, time, side, subflow, until, bits=64):
         """`side` acknowledges what the other sent."""
-        self.acked[1 - side] = max(self.acked[1 - side], upto)
-        subflow.send(time, side, self.dss(side, data_ack=upto, bits=bits))
+        self.acked[1 - side] = max(self.acked[1 - side], until)
+        subflow.send(time, side, self.dss(side, data_ack=until, bits=bits))
 
     def again(self, time, side, entry):
         """A TCP retransmission of a segment, its mapping included or not."""
@@ -219,8 +219,8 @@ def talk(peers, time, steps, trouble=0.3):
                                     segment=dice.choice((137, 500)))
         if dice.random() < 0.6:
             low, high = peers.acked[side], peers.sent[side]
-            upto = high if dice.random() < 0.5 else dice.randint(low, high)
-            peers.acknowledge(time + dice.randrange(1, 5 * MS), 1 - side, dice.choice(usable), upto,
+            until = high if dice.random() < 0.5 else dice.randint(low, high)
+            peers.acknowledge(time + dice.randrange(1, 5 * MS), 1 - side, dice.choice(usable), until,
                               bits)
     return time
 
