@@ -106,7 +106,9 @@ enum {
     WL_KAFKA_ASKS_NOTHING = 1u << 4 /* a Fetch of no topic, as the one that closes a session */
 };
 
-/* Legs of a QoS 2 publish; each time is that of the frame with the packet's first or last byte. */
+/* Legs of a QoS 2 publish; each time is that of the frame with the packet's first or last byte. A
+ * PUBREC captured behind its PUBREL has no first: the leg between them would be known from the
+ * second pass on only. */
 typedef struct {
     int64_t pubrec_first_ns, pubrec_last_ns;
     int64_t pubrel_first_ns, pubrel_last_ns;

@@ -311,7 +311,9 @@ static void match_pubrec(wl_matcher_t *matcher, const wl_mqtt_message_t *message
         wl_store_log(matcher->store, message->message.frame, WL_EVENT_DUPLICATE, id);
         return;
     }
-    legs->pubrec_first_ns = message->message.first_ns;
+    if (legs->pubrel_last_ns == WL_NO_TIME) {
+        legs->pubrec_first_ns = message->message.first_ns;
+    }
     legs->pubrec_last_ns = message->message.last_ns;
     wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREC, id);
     if (message->reason >= WL_REASON_FAILED) {

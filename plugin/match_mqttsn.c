@@ -357,7 +357,9 @@ static void match_pubrec(wl_matcher_t *matcher, const client_t *client,
     } else if (result == WL_PENDING_DUPLICATE || legs->pubrec_last_ns != WL_NO_TIME) {
         wl_store_log(matcher->store, message->message.frame, WL_EVENT_DUPLICATE, id);
     } else {
-        legs->pubrec_first_ns = message->message.first_ns;
+        if (legs->pubrel_last_ns == WL_NO_TIME) {
+            legs->pubrec_first_ns = message->message.first_ns;
+        }
         legs->pubrec_last_ns = message->message.last_ns;
         wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREC, id);
     }

@@ -265,6 +265,24 @@ static void test_mqtt_qos_2(void **state)
     assert_int_equal(event_of(b, 7).event, WL_EVENT_DUPLICATE);
 }
 
+/* Segments out of order: the leg must not appear in the second pass only. */
+static void test_mqtt_pubrec_behind_its_pubrel(void **state)
+{
+    bench_t *b = *state;
+    const wl_legs_t *legs;
+
+    mqtt(b, CLIENT, PUBLISH_QOS(2), 9, NO_REASON);
+    mqtt(b, CLIENT, PACKET(WL_PUBREL, 2), 9, NO_REASON);
+    mqtt(b, BROKER, PACKET(WL_PUBREC, 0), 9, NO_REASON);
+    mqtt(b, BROKER, PACKET(WL_PUBCOMP, 0), 9, NO_REASON);
+    assert_int_equal(event_of(b, 3).event, WL_EVENT_PUBREC);
+    assert_int_equal(event_of(b, 4).event, WL_EVENT_ANSWER);
+    legs = wl_store_legs(b->matcher.store, event_of(b, 2).ex);
+    assert_int_equal(legs->pubrec_last_ns, 3000);
+    assert_int_equal(legs->pubrec_first_ns, WL_NO_TIME);
+    assert_int_equal(legs->pubrel_first_ns, 2000);
+}
+
 static void test_mqtt_pubrec_that_refuses(void **state)
 {
     bench_t *b = *state;
@@ -523,6 +541,7 @@ int main(void)
         CASE(test_kafka_eviction_is_noted),
         CASE(test_mqtt_same_id_in_both_directions),
         CASE(test_mqtt_qos_2),
+        CASE(test_mqtt_pubrec_behind_its_pubrel),
         CASE(test_mqtt_pubrec_that_refuses),
         CASE(test_mqtt_acks_of_another_qos_close_nothing),
         CASE(test_mqtt_retry_keeps_the_clock),
