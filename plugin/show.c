@@ -273,13 +273,13 @@ void wl_show_register(wl_shown_t *shown)
     }
 }
 
-static void add_value(proto_tree *tree, int id, tvbuff_t *tvb, const wl_field_t *field,
-                      const wl_value_t *value)
+void wl_show_value(proto_tree *tree, int id, tvbuff_t *tvb, enum ftenum type,
+                   const wl_value_t *value)
 {
     proto_item *item;
     nstime_t time;
 
-    switch (field->type) {
+    switch (type) {
     case FT_RELATIVE_TIME:
         /* Both parts carry the sign: -0.5 s is 0 s and -500,000,000 ns. */
         time.secs = (time_t)(value->integer / 1000000000);
@@ -311,7 +311,7 @@ static void add_fields(proto_tree *tree, tvbuff_t *tvb, const wl_field_t *fields
 
         if (ids[i] != -1 && (fields[i].events & WL_ON(record->event)) &&
             (later_pass || !fields[i].second_pass) && fields[i].get(record, &value)) {
-            add_value(tree, ids[i], tvb, &fields[i], &value);
+            wl_show_value(tree, ids[i], tvb, fields[i].type, &value);
         }
     }
 }

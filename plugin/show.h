@@ -66,6 +66,10 @@ void wl_show_register(wl_shown_t *shown);
 void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
                    wl_record_t *record);
 
+/* Adds a generated field; times are nanoseconds. */
+void wl_show_value(proto_tree *tree, int id, tvbuff_t *tvb, enum ftenum type,
+                   const wl_value_t *value);
+
 /* For the fields' get functions: the span, unless one end is unknown. */
 static inline bool wl_value_span(int64_t first, int64_t last, wl_value_t *value)
 {

@@ -12,17 +12,13 @@
 #include <epan/tap.h>
 
 #include "mptcp_frames.h"
+#include "show.h"
 
 /* What a field is got from: an item of a frame, or (item NULL) all of them. */
 typedef struct {
     const wl_mp_record_t *record;
     const wl_mp_item_t *item;
 } source_t;
-
-typedef union {
-    int64_t integer;
-    const char *text;
-} value_t;
 
 /* Bits of the item kinds a field stands on; the frame itself comes first. */
 #define ON_FRAME (UINT64_C(1) << WL_MP_ITEM_KINDS)
@@ -35,7 +31,7 @@ typedef struct {
     const void *strings;
     uint64_t on;
     const char *frames; /* what those frames are, in words, for Wireshark's list of fields */
-    bool (*get)(const source_t *source, value_t *value);
+    bool (*get)(const source_t *source, wl_value_t *value);
     const char *blurb;
 } field_t;
 
@@ -44,61 +40,61 @@ const value_string wl_mptcp_duplicates[] = {{WL_MP_TCP_COPY, "TCP retransmission
                                             {WL_MP_RESENT, "MPTCP retransmission"},
                                             {0, NULL}};
 
-static bool get_value(const source_t *source, value_t *value)
+static bool get_value(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->value;
     return value->integer != WL_MP_VALUE_MAX;
 }
 
-static bool get_frame(const source_t *source, value_t *value)
+static bool get_frame(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->frame;
     return value->integer != 0;
 }
 
-static bool get_map_rtt(const source_t *source, value_t *value)
+static bool get_map_rtt(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->value;
     return source->item->kind == WL_MP_MAP_RTT || (source->item->flags & WL_MP_IS_MAPPING);
 }
 
-static bool get_map_frame(const source_t *source, value_t *value)
+static bool get_map_frame(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->frame;
     return source->item->kind == WL_MP_MAP_RTT || (source->item->flags & WL_MP_IS_MAPPING);
 }
 
-static bool get_aux(const source_t *source, value_t *value)
+static bool get_aux(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->aux;
     return true;
 }
 
-static bool get_ok(const source_t *source, value_t *value)
+static bool get_ok(const source_t *source, wl_value_t *value)
 {
     value->integer = (source->item->flags & WL_MP_OK) != 0;
     return true;
 }
 
-static bool get_kind(const source_t *source, value_t *value)
+static bool get_kind(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->flags & WL_MP_KIND;
     return true;
 }
 
-static bool get_useful(const source_t *source, value_t *value)
+static bool get_useful(const source_t *source, wl_value_t *value)
 {
     value->integer = (source->item->flags & WL_MP_USEFUL) != 0;
     return true;
 }
 
-static bool get_event(const source_t *source, value_t *value)
+static bool get_event(const source_t *source, wl_value_t *value)
 {
     value->integer = source->item->aux & 0xff;
     return true;
 }
 
-static bool get_event_text(const source_t *source, value_t *value)
+static bool get_event_text(const source_t *source, wl_value_t *value)
 {
     static GString *line; /* shown before the next is asked for */
 
@@ -111,25 +107,25 @@ static bool get_event_text(const source_t *source, value_t *value)
     return true;
 }
 
-static bool get_stream(const source_t *source, value_t *value)
+static bool get_stream(const source_t *source, wl_value_t *value)
 {
     value->integer = source->record->subflow->connection->number;
     return true;
 }
 
-static bool get_subflow(const source_t *source, value_t *value)
+static bool get_subflow(const source_t *source, wl_value_t *value)
 {
     value->integer = source->record->subflow->number;
     return true;
 }
 
-static bool get_path(const source_t *source, value_t *value)
+static bool get_path(const source_t *source, wl_value_t *value)
 {
     value->text = wl_mptcp_path(source->record->subflow);
     return true;
 }
 
-static bool get_ack_rtt(const source_t *source, value_t *value)
+static bool get_ack_rtt(const source_t *source, wl_value_t *value)
 {
     const wl_path_record_t *path = source->record->path;
 
@@ -151,7 +147,7 @@ static unsigned count_items(const wl_mp_record_t *record, wl_mp_item_kind_t kind
     return count;
 }
 
-static bool get_released(const source_t *source, value_t *value)
+static bool get_released(const source_t *source, wl_value_t *value)
 {
     int64_t largest;
 
@@ -159,12 +155,12 @@ static bool get_released(const source_t *source, value_t *value)
     return value->integer > 0;
 }
 
-static bool get_hol_max(const source_t *source, value_t *value)
+static bool get_hol_max(const source_t *source, wl_value_t *value)
 {
     return count_items(source->record, WL_MP_RELEASED, &value->integer) > 0;
 }
 
-static bool get_dack_subflow(const source_t *source, value_t *value)
+static bool get_dack_subflow(const source_t *source, wl_value_t *value)
 {
     int64_t unused;
 
@@ -371,40 +367,15 @@ void wl_mptcp_register(struct pref_module *module)
     wl_mptcp_register_prefs(module);
 }
 
-static void add_value(proto_tree *tree, int id, tvbuff_t *tvb, const field_t *field,
-                      const value_t *value)
-{
-    proto_item *item;
-    nstime_t time;
-
-    switch (field->type) {
-    case FT_RELATIVE_TIME:
-        /* Both parts carry the sign: -0.5 s is 0 s and -500,000,000 ns. */
-        time.secs = (time_t)(value->integer / 1000000000);
-        time.nsecs = (int)(value->integer % 1000000000);
-        item = proto_tree_add_time(tree, id, tvb, 0, 0, &time);
-        break;
-    case FT_STRING:
-        item = proto_tree_add_string(tree, id, tvb, 0, 0, value->text);
-        break;
-    case FT_BOOLEAN:
-        item = proto_tree_add_boolean(tree, id, tvb, 0, 0, (uint32_t)value->integer);
-        break;
-    default:
-        item = proto_tree_add_uint(tree, id, tvb, 0, 0, (uint32_t)value->integer);
-    }
-    proto_item_set_generated(item);
-}
-
 static void add_fields(proto_tree *tree, tvbuff_t *tvb, const source_t *source)
 {
     uint64_t on = source->item != NULL ? UINT64_C(1) << source->item->kind : ON_FRAME;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
-        value_t value;
+        wl_value_t value;
 
         if ((fields[i].on & on) && fields[i].get(source, &value)) {
-            add_value(tree, ids[i], tvb, &fields[i], &value);
+            wl_show_value(tree, ids[i], tvb, fields[i].type, &value);
         }
     }
 }
