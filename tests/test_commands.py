@@ -42,8 +42,9 @@ def captures():
 
     def get(path):
         if path not in read:
-            os.environ["WIRELAT_PLUGIN"] = str(harness.PLUGIN)
-            read[path] = wirelat_capture.read_capture(path, [])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("WIRELAT_PLUGIN", str(harness.PLUGIN))
+                read[path] = wirelat_capture.read_capture(path, [])
         return read[path]
     return get
 
