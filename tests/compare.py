@@ -4,7 +4,6 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import functools
 import re
-import subprocess
 
 import pytest
 
@@ -22,13 +21,13 @@ CAPTURES = {
 # Wireshark gives MQTT-SN no port of its own.
 OPTIONS = {"mqttsn,latency": ("-o", "wirelat.mqttsn_udp_ports:1885")}
 
+UNWRITABLE = ("/nowhere/a.csv", "/dev/full")
+
 
 @functools.cache
 def statistics():
     """The names after -z of all our tables that have a window."""
-    run = subprocess.run(harness.command("tshark", "-z", "help"), capture_output=True, text=True,
-                         cwd=harness.home())
-    names = [line.strip() for line in (run.stdout + run.stderr).splitlines()]
+    names = [line.strip() for line in harness.listing("-z", "help")]
     return [name for name in names if name.startswith(OURS) and name != "wirelat,exchanges"]
 
 
@@ -75,3 +74,20 @@ def window(desktop, statistic):
     else:
         assert_same(desktop.copy_table(found, len(rows)), rows)
     desktop.close(process)
+
+
+def stays_without_export(desktop, path):
+    """Wireshark shows a message where an export cannot be written, and goes on: its table fills."""
+    capture = desktop.capture(harness.CAPTURES / "sample.pcapng")
+    rows = printed(desktop, capture, "kafka,latency")[1]
+    process = desktop.wireshark("-r", capture, "-z", f"wirelat,exchanges,{path}", "-z", "kafka,latency")
+
+    def table_opens():
+        # Not before the message is answered.
+        desktop.keys("Return")
+        return desktop.run("xdotool", "search", "--onlyvisible", "--name", "Kafka Latency ·",
+                           check=False)
+
+    found = desktop.wait("table", table_opens).split()[-1]
+    assert_same(desktop.copy_table(found, len(rows)), rows)
+    assert process.poll() is None

@@ -91,6 +91,12 @@ def tshark(capture, *arguments, with_plugin=True, environment=(), check=True):
     return run
 
 
+def listing(*arguments):
+    """Lines that tshark prints without a capture: of -G fields, of -z help."""
+    run = subprocess.run(command("tshark", *arguments), capture_output=True, text=True, cwd=home())
+    return (run.stdout + run.stderr).splitlines()
+
+
 def plain_fields(capture, names, *arguments, **options):
     """Rows of -T fields, one per frame, tab-separated."""
     wanted = [part for name in names for part in ("-e", name)]

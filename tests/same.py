@@ -6,7 +6,6 @@ import concurrent.futures
 import difflib
 import functools
 import os
-import subprocess
 
 import harness
 
@@ -16,14 +15,9 @@ REPORTED = 6  # lines of a difference
 @functools.cache
 def names():
     """The names after -z of all our tables, and the display filter of all that is ours."""
-    def listed(*arguments):
-        run = subprocess.run(harness.command("tshark", *arguments), capture_output=True, text=True,
-                             cwd=harness.home())
-        return (run.stdout + run.stderr).splitlines()
-
-    tables = [line.strip() for line in listed("-z", "help") if line.strip().startswith(
+    tables = [line.strip() for line in harness.listing("-z", "help") if line.strip().startswith(
         ("mqtt,", "kafka,", "mqttsn,", "mptcp,", "wirelat,"))]
-    protocols = sorted({line.split("\t")[2] for line in listed("-G", "protocols")
+    protocols = sorted({line.split("\t")[2] for line in harness.listing("-G", "protocols")
                         if line.split("\t")[2].startswith("wirelat.")} - {"wirelat.frames"})
     assert len(tables) > 15 and len(protocols) >= 4
     return ([part for name in tables if name != "wirelat,exchanges" for part in ("-z", name)],

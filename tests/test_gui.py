@@ -73,18 +73,9 @@ def test_window_writes_the_export(desktop):
     desktop.wait("export", lambda: path.read_text() == printed)
 
 
-@pytest.mark.parametrize("path", ["/nowhere/a.csv", "/dev/full"])
+@pytest.mark.parametrize("path", compare.UNWRITABLE)
 def test_window_stays_where_an_export_cannot_be_written(desktop, path):
-    capture = desktop.capture(CAPTURE)
-    desktop.wireshark("-r", capture, "-z", f"wirelat,exchanges,{path}", "-z", "kafka,latency")
-
-    def table_opens():
-        # Not before the message is answered.
-        desktop.keys("Return")
-        return desktop.run("xdotool", "search", "--onlyvisible", "--name", "Kafka Latency ·",
-                           check=False)
-
-    desktop.wait("table", table_opens)
+    compare.stays_without_export(desktop, path)
 
 
 def test_columns_sort_as_numbers(desktop):

@@ -15,8 +15,9 @@ import tempfile
 import pytest
 
 import harness
+from sharkd import Session, needed
 
-pytestmark = pytest.mark.skipif(shutil.which("sharkd") is None, reason="needs sharkd")
+pytestmark = needed
 # The smallest of each kind: MPTCP's are many and alike.
 OWN = [path for kind in ("kafka", "mqtt", "mptcp", "sample") for path in sorted(
     harness.CAPTURES.glob(f"{kind}*.pcap*"), key=lambda path: path.stat().st_size)[:4]]
@@ -26,68 +27,19 @@ FIELDS += ["wirelat.mqtt.topic", "wirelat.kafka.topic", "wirelat.kafka.wait_time
            "wirelat.kafka.rebalance_time", "wirelat.skipped"]
 
 
-class Session:
-    """A sharkd that answers one call after another."""
-
-    def __init__(self, with_plugin=True):
-        self.process = subprocess.Popen(
-            harness.command("sharkd", "-", with_plugin=with_plugin), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            cwd=harness.home(with_plugin))
-        self.calls = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait(timeout=60)
-
-    def call(self, method, **parameters):
-        self.calls += 1
-        self.process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": self.calls, "method": method,
-                                             "params": parameters}) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        assert answer["id"] == self.calls and "result" in answer, answer
-        return answer["result"]
-
-    def load(self, capture):
-        assert self.call("load", file=str(harness.readable(capture)))["status"] == "OK"
-
-    def set(self, options):
-        for name, value in options.items():
-            self.call("setconf", name=name, value=value)
-
-    def tables(self):
-        """Every table of ours, by name."""
-        names = [entry["tap"] for group in ("nstat", "srt") for entry in self.call("info")[group]]
-        names = [name for name in names if name.split(":")[1].split(",")[0] in (
-            "mqtt", "kafka", "mqttsn", "mptcp", "wirelat")]
-        assert {"nstat:kafka,latency", "nstat:wirelat,health", "srt:mqtt"} <= set(names)
-        found = {}
-        for name in names:
-            (found[name],) = self.call("tap", tap0=name)["taps"]
-        return found
-
-    def everything(self):
-        """Every table, and the values of fields on every frame."""
-        columns = {f"column{i}": f"{name}:0" for i, name in enumerate(FIELDS)}
-        frames = [frame["c"] for frame in self.call("frames", **columns)]
-        return self.tables(), frames
-
-    def resident(self):
-        """KiB of memory."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0])
+def everything(session):
+    """Every table, and the values of fields on every frame."""
+    columns = {f"column{i}": f"{name}:0" for i, name in enumerate(FIELDS)}
+    tables = session.tables()
+    assert {"nstat:kafka,latency", "nstat:wirelat,health", "srt:mqtt"} <= set(tables)
+    return tables, [frame["c"] for frame in session.call("frames", **columns)]
 
 
 def fresh(capture, options=()):
     with Session() as session:
         session.set(dict(options))
         session.load(capture)
-        return session.everything()
+        return everything(session)
 
 
 def test_files_one_after_the_other():
@@ -98,7 +50,7 @@ def test_files_one_after_the_other():
     with Session() as session:
         for capture in (*OWN, *reversed(OWN)):
             session.load(capture)
-            assert session.everything() == expected[capture], capture.name
+            assert everything(session) == expected[capture], capture.name
 
 
 @pytest.mark.parametrize("name, capture, value, default", [
@@ -121,7 +73,7 @@ def test_changed_preference(name, capture, value, default):
         for wanted, expected in ((default, usual), (value, changed), (default, usual)):
             session.set({name: wanted})
             session.load(capture)
-            assert session.everything() == expected, (name, wanted)
+            assert everything(session) == expected, (name, wanted)
 
 
 def growth(with_plugin):

@@ -10,7 +10,7 @@ import pytest
 import harness
 from oracle import mptcp_events, mptcp_fields
 from oracle import mptcp_options as mp
-from test_readings import sharkd, tree_fields
+from sharkd import Session, needed
 
 LAB, PUBLIC = harness.SHARED / "mptcpv1", harness.SHARED / "public/mptcp"
 CAPTURES = [*sorted(harness.CAPTURES.glob("mptcp_*.pcap")), *sorted(LAB.glob("*.pcap*")),
@@ -136,21 +136,22 @@ def test_filters_change_nothing(name):
          for frame, groups in everything.items() if "dack_rtt" in groups}
 
 
+@needed
 @pytest.mark.parametrize("name", ["address-client", "loss-server"])
 def test_sharkd(name):
     capture = harness.CAPTURES / f"mptcp_{name}.pcap"
     rows = fields_of(capture, "-2")
-    frames = sorted(rows)[::7]
-    requests = [{"method": "frame", "params": {"frame": frame, "proto": True}} for frame in frames]
-    for frame, answer in zip(frames, sharkd(capture, *requests)):
-        shown = collections.defaultdict(list)
-        for field, text in tree_fields(answer["tree"], [], "wirelat.mptcp."):
-            shown[field.removeprefix("wirelat.mptcp.")].append(text)
-        for group in ("dack_rtt", "map_rtt", "hol_delay", "reorder", "unique", "acked"):
-            name = mptcp_fields.GROUPS[group][0]
-            values = sorted(value(name, text) for text in shown[name])
-            assert [v for v in values if v or group != "unique"] == \
-                [v[0] for v in rows[frame].get(group, [])]
+    with Session() as session:
+        session.load(capture)
+        for frame in sorted(rows)[::7]:
+            shown = collections.defaultdict(list)
+            for field, text in session.frame(frame):
+                shown[field.removeprefix("wirelat.mptcp.")].append(text)
+            for group in ("dack_rtt", "map_rtt", "hol_delay", "reorder", "unique", "acked"):
+                field = mptcp_fields.GROUPS[group][0]
+                values = sorted(value(field, text) for text in shown[field])
+                assert [v for v in values if v or group != "unique"] == \
+                    [v[0] for v in rows[frame].get(group, [])]
 
 
 # --- events

@@ -1,12 +1,8 @@
 """Every way to read a field gives the same: one pass, two passes, a display filter, a column, JSON,
-io,stat, sharkd.
+io,stat. (sharkd: test_sharkd.)
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
-import json
-import shutil
-import subprocess
-
 import pytest
 
 import harness
@@ -17,10 +13,7 @@ SECOND_PASS = ("response_in", "unanswered")
 
 def all_fields():
     """The fields of our protocols, by name."""
-    run = subprocess.run(harness.command("tshark", "-G", "fields"), capture_output=True,
-                         text=True, cwd=harness.home())
-    names = [line.split("\t")[2] for line in run.stdout.splitlines()
-             if line.startswith("F\t") and line.split("\t")[2].startswith(harness.PROTOCOLS)]
+    names = [line.split("\t")[2] for line in harness.listing("-G", "fields") if line.startswith("F\t") and line.split("\t")[2].startswith(harness.PROTOCOLS)]
     assert len(names) > 40
     return names
 
@@ -85,53 +78,3 @@ def test_io_stat(protocol, name):
         cells = [line.split("|") for line in text.splitlines() if "<>" in line][-1]
         assert abs(float(cells[2]) * 1e9 - sum(times) / len(times)) < 1000
         assert int(cells[3]) == len(times)
-
-
-def sharkd(capture, *requests):
-    """The results of a conversation with sharkd."""
-    if shutil.which("sharkd") is None:
-        pytest.skip("needs sharkd")
-    calls = [{"method": "load", "params": {"file": str(harness.readable(capture))}}, *requests]
-    text = "".join(json.dumps({"jsonrpc": "2.0", "id": i + 1, **call}) + "\n"
-                   for i, call in enumerate(calls))
-    run = subprocess.run(harness.command("sharkd", "-"), input=text, capture_output=True,
-                         text=True, cwd=harness.home(), timeout=120)
-    answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    assert len(answers) == len(calls), run.stdout + run.stderr
-    return [answer["result"] for answer in answers[1:]]
-
-
-def tree_fields(nodes, found, protocols=harness.PROTOCOLS):
-    """The values of our fields in sharkd's tree of a frame, in order."""
-    for node in nodes:
-        name = node.get("f", "").partition(" == ")
-        if name[0].startswith(protocols) and name[1]:
-            found.append((name[0], name[2].strip('"')))
-        tree_fields(node.get("n", []), found, protocols)
-    return found
-
-
-@pytest.mark.parametrize("name", ["mqtt_basic", "kafka_basic", "kafka_ids"])
-def test_sharkd_frames(name):
-    fields = [field for field in FIELDS if field.endswith(("time", "spread"))]
-    expected = [row for row in rows(name, fields, "-2") if any(row[1:])]
-    frames = [{"method": "frame", "params": {"frame": int(row[0]), "proto": True}}
-              for row in expected]
-    for row, answer in zip(expected, sharkd(path(name), *frames)):
-        shown = tree_fields(answer["tree"], [])
-        for field, values in zip(fields, row[1:]):
-            given = [value for name, value in shown if name == field]
-            assert [harness.nanoseconds(v) for v in given] == \
-                [harness.nanoseconds(v) for v in values.split(",") if v], field
-
-
-def test_sharkd_tables():
-    (answer,) = sharkd(path("sample"), {"method": "tap", "params": {"tap0": "nstat:kafka,latency"}})
-    (table,) = answer["taps"]
-    rows_of_sharkd = {row[0].strip(): row for row in table["tables"][0]["i"]}
-    printed = harness.table(path("sample"), "kafka,latency")
-    assert len(printed) == len(rows_of_sharkd) > 5
-    for row in printed:
-        assert rows_of_sharkd[row["API"]][1:4] == [int(row[c]) for c in
-                                                   ("Requests", "Answered", "Open")]
-        assert abs(rows_of_sharkd[row["API"]][8] - float(row["p95 (ms)"])) < 0.001

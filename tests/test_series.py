@@ -21,14 +21,11 @@ CHROOT = harness.TOP / "packaging/chroot"
 SUITES = {"trixie": "4.4", "sid": "4.6"}
 BUILD = "cd /src && cmake -S . -B build -G Ninja -DWIRELAT_WERROR=ON && cmake --build build"
 # Truth files, every way to read a field, tables, recordings with the truth of their clients.
-NUMBERS = """test_truth.py test_readings.py test_tables.py test_recorded.py test_readme.py
+NUMBERS = """test_truth.py test_readings.py test_sharkd.py test_tables.py test_recorded.py test_readme.py
     test_invented.py test_websocket.py test_profiles.py test_mqttsn.py"""
 # Left to tests/series: dozens of invented conversations take longer than all the others.
 LONG = "(test_invented or test_websocket) and (test_every_event or test_missing_frames)"
 LIMIT = 1800  # seconds: a tshark that hangs there must not hang the tests here
-# A window of each kind; test_gui opens them all.
-WINDOWS = ("mqtt,latency", "kafka,latency", "kafka,srt", "mqttsn,latency", "mptcp,subflows",
-           "wirelat,health")
 TABLES = {"mqtt,latency": "MQTT Latency", "mqtt,clients": "MQTT Latency by Client",
           "kafka,latency": "Kafka Latency", "kafka,clients": "Kafka Latency by Client"}
 
@@ -107,14 +104,55 @@ def test_same_tables(suite):
         assert sum(len(rows) for rows in harness.tables(here).values()) > 5
 
 
-@both
-@pytest.mark.skipif(bool(gui.missing_programs()),
-                    reason="needs " + ", ".join(gui.missing_programs()))
-def test_windows(suite, tmp_path):
-    """Tables open in that series' Wireshark, and their Copy gives the rows that tshark has."""
+@pytest.fixture
+def desktop(suite, tmp_path):
+    """The screen of this machine, for that series' Wireshark."""
     shell(suite, "true")
+    if gui.missing_programs():
+        pytest.skip("needs " + ", ".join(gui.missing_programs()))
     with open(tmp_path / "wirelat.so", "wb") as plugin:
         subprocess.run([CHROOT, suite, "cat", "/src/build/wirelat.so"], check=True, stdout=plugin)
-    with gui.Desktop(tmp_path / "wirelat.so", suite=suite, timeout=120) as desktop:
-        for statistic in WINDOWS:
-            compare.window(desktop, statistic)
+    with gui.Desktop(tmp_path / "wirelat.so", suite=suite, timeout=120) as screen:
+        yield screen
+
+
+@both
+def test_windows(suite, desktop):
+    """Every table opens in that series' Wireshark, and its Copy gives the rows that tshark has."""
+    listed = shell(suite, "cd /src && . packaging/common.sh && "
+                          "run_tshark build/wirelat.so -z help 2>&1")
+    assert set(compare.statistics()) <= set(map(str.strip, listed.stdout.splitlines()))
+    assert len(compare.statistics()) >= 18
+    for statistic in compare.statistics():
+        compare.window(desktop, statistic)
+
+
+@both
+@pytest.mark.parametrize("path", compare.UNWRITABLE)
+def test_window_stays_where_an_export_cannot_be_written(suite, desktop, path):
+    compare.stays_without_export(desktop, path)
+
+
+def test_suite_that_cannot_be_installed(tmp_path):
+    """Reported with its name and debootstrap's reason; only of sid it is no failure."""
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        pytest.skip("a chroot needs root and debootstrap")
+    nowhere = {**os.environ, "WIRELAT_CHROOTS": str(tmp_path),
+               "WIRELAT_MIRROR": "http://127.0.0.1:9/debian"}
+    command = harness.TOP / "tests/series"
+    for suites, status in ((["sid"], 0), (["sid", "trixie"], 1)):
+        run = subprocess.run([command, *suites], env=nowhere, capture_output=True, text=True)
+        assert run.returncode == status, run.stderr
+        for suite in suites:
+            assert f"{suite} cannot be installed: nothing was tested there" in run.stderr
+        assert "http://127.0.0.1:9/debian" in run.stderr  # what debootstrap tried
+
+
+@both
+def test_package_that_cannot_be_installed(suite):
+    """The command inside is not run, and apt says which package it was."""
+    shell(suite, "true")
+    run = subprocess.run([CHROOT, "--with", "wirelat-no-such-package", suite, "echo", "inside"],
+                         capture_output=True, text=True)
+    assert run.returncode != 0 and "inside" not in run.stdout
+    assert "wirelat-no-such-package" in run.stderr
