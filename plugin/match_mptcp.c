@@ -42,6 +42,7 @@ wl_mptcp_t *wl_mptcp_new(const wl_mptcp_limits_t *limits)
     wl_mptcp_t *mptcp = g_new0(wl_mptcp_t, 1);
 
     mptcp->limits = *limits;
+    mptcp->limits.subflows = MIN(mptcp->limits.subflows, WL_MP_RANGE_SUBFLOWS);
     mptcp->subflows = g_ptr_array_new_with_free_func(wl_mp_subflow_free);
     mptcp->by_stream = g_hash_table_new(NULL, NULL);
     mptcp->connections = g_ptr_array_new_with_free_func(wl_mp_connection_free);

@@ -86,16 +86,24 @@ typedef struct wl_mp_connection {
     bool checksum_told, no_joins_told[2];
 } wl_mp_connection_t;
 
-/* A DSS: bytes [start, end) of a subflow's TCP sequence are the connection's from `number` on. */
+/* A DSS: bytes [start, start + bytes) of a subflow's TCP sequence are the connection's from
+ * `number` on. The sequence number in the DSS is the lower 32 bits of `start`. */
+#define WL_MP_INFINITE UINT32_MAX
 typedef struct {
-    uint64_t start, end; /* end UINT64_MAX: infinite */
-    uint64_t number;
-    uint32_t subflow_seq; /* as on the wire */
-    uint16_t length;      /* as on the wire */
+    uint64_t start, number;
+    uint32_t bytes;  /* or WL_MP_INFINITE */
+    uint32_t sum;    /* of its first `summed` bytes */
+    uint16_t summed; /* all: it is verified, or cannot be */
     uint16_t checksum;
-    bool has_checksum, sum_broken, sum_done; /* broken: part of it was not captured */
-    uint64_t sum, summed;                    /* its first `summed` bytes */
+    bool fin : 1; /* its length counts a DATA_FIN too */
+    bool has_checksum : 1;
+    bool sum_broken : 1; /* part of it was not captured */
 } wl_mp_mapping_t;
+
+static inline uint64_t wl_mp_mapping_end(const wl_mp_mapping_t *mapping)
+{
+    return mapping->bytes == WL_MP_INFINITE ? UINT64_MAX : mapping->start + mapping->bytes;
+}
 
 /* Bytes whose mapping has not been seen yet. */
 typedef struct {

@@ -144,7 +144,7 @@ static void take_payload(wl_mp_placing_t *placing, const wl_mp_input_t *input)
             note_unmapped(placing, at, stop, input);
             continue;
         }
-        stop = MIN(end, mapping->end);
+        stop = MIN(end, wl_mp_mapping_end(mapping));
         wl_mp_place(placing, at, stop, mapping->number + (at - mapping->start));
         wl_mp_mapping_sum(placing, mapping, at, stop,
                           input->payload != NULL ? input->payload + (at - start) : NULL);
@@ -168,7 +168,7 @@ static void retry_unmapped(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, unsigned
             i++;
             continue;
         }
-        stop = MIN(unmapped->end, mapping->end);
+        stop = MIN(unmapped->end, wl_mp_mapping_end(mapping));
         wl_mp_place_begin(&placing, mptcp, subflow, direction, unmapped->frame, unmapped->time_ns);
         wl_mp_log_of(mptcp->log, unmapped->frame, WL_MP_SIDE(subflow->index, direction, 1),
                      unmapped->time_ns);
@@ -230,10 +230,8 @@ static void take_mapping(wl_mp_placing_t *placing, const wl_mp_input_t *input,
 {
     wl_mp_half_t *half = placing->half;
     wl_mp_sent_t *sent = placing->sent;
-    wl_mp_mapping_t mapping = {.subflow_seq = dss->subflow_seq,
-                               .length = dss->length,
-                               .checksum = dss->checksum,
-                               .has_checksum = dss->has_checksum};
+    wl_mp_mapping_t mapping = {
+        .fin = dss->fin, .checksum = dss->checksum, .has_checksum = dss->has_checksum};
     bool infinite = dss->length == 0;
     uint32_t bytes = dss->length - (dss->fin && !infinite);
 
@@ -254,7 +252,7 @@ static void take_mapping(wl_mp_placing_t *placing, const wl_mp_input_t *input,
     }
     mapping.start =
         half->number + (uint64_t)(int64_t)(int32_t)(dss->subflow_seq - (uint32_t)half->number);
-    mapping.end = infinite ? UINT64_MAX : mapping.start + bytes;
+    mapping.bytes = infinite ? WL_MP_INFINITE : bytes;
     if (mapping.start > MAX_NUMBER || (infinite && half->infinite)) {
         return;
     }
@@ -298,9 +296,9 @@ static void note_round_trip(wl_mptcp_t *mptcp, wl_mp_item_kind_t kind, unsigned 
 
 static void note_round_trips(wl_mptcp_t *mptcp, wl_mp_sent_t *sent, uint64_t ack, int64_t time_ns)
 {
-    wl_mp_range_t *range = wl_mp_sent_at(sent->sent, MAX(sent->acked, sent->start)), *next;
+    wl_mp_range_t *range = wl_mp_sent_at(sent->sent, MAX(sent->acked, sent->start));
 
-    for (; range != NULL && range->to <= ack; range = range->next) {
+    for (; range != NULL && range->to <= ack; range = wl_mp_ranges_next(sent->sent, range)) {
         bool is_mapping = range->flags & WL_MP_RANGE_ENDS_MAPPING;
 
         sent->acked_kept++;
@@ -312,9 +310,8 @@ static void note_round_trips(wl_mptcp_t *mptcp, wl_mp_sent_t *sent, uint64_t ack
             note_round_trip(mptcp, WL_MP_MAP_RTT, 0, range, time_ns);
         }
     }
-    range = sent->mappings != NULL ? wl_mp_ranges_first(sent->mappings) : NULL;
-    for (; range != NULL && range->to <= ack; range = next) {
-        next = range->next;
+    while (sent->mappings != NULL && (range = wl_mp_ranges_first(sent->mappings)) != NULL &&
+           range->to <= ack) {
         note_round_trip(mptcp, WL_MP_MAP_RTT, 0, range, time_ns);
         wl_mp_sent_drop(mptcp, sent->mappings, range);
     }

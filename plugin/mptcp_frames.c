@@ -200,54 +200,60 @@ wl_captured_t wl_mptcp_captured(const wl_mp_connection_t *connection)
     return to_server * 4 <= to_client ? WL_CAPTURED_SERVER : WL_CAPTURED_BETWEEN;
 }
 
-static void keep(const wl_mp_item_t *items, unsigned count, uint32_t frame)
+/* The frame's own items, in place if they are all it has. */
+static void own_items(const wl_mp_record_t *record, const packet_info *pinfo, wl_mp_record_t *shown)
 {
+    const wl_mp_item_t *items = record->items;
     bool mine = true;
+    unsigned i = 0, count;
 
-    for (unsigned i = 0; i < count; i++) {
+    while (i < record->count && items[i].kind != WL_MP_ORIGIN) {
+        i++;
+    }
+    if (i == record->count && !pinfo->fd->visited) {
+        return;
+    }
+    g_array_set_size(own, 0);
+    g_array_append_vals(own, items, i);
+    for (; i < record->count; i++) {
         if (items[i].kind == WL_MP_ORIGIN) {
-            mine = items[i].frame == frame;
+            mine = items[i].frame == record->frame;
         } else if (mine) {
             g_array_append_val(own, items[i]);
         }
     }
+    if (pinfo->fd->visited &&
+        wl_mp_log_find_later(wl_mptcp_log(mptcp), record->frame, &items, &count)) {
+        g_array_append_vals(own, items, count);
+    }
+    shown->items = (const wl_mp_item_t *)(void *)own->data;
+    shown->count = own->len;
 }
 
 void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths)
 {
     static wl_mp_record_t record; /* one a frame, and taps run before the next */
     static wl_path_record_t path;
-    wl_mp_log_t *log = mptcp != NULL ? wl_mptcp_log(mptcp) : NULL;
-    const wl_mp_item_t *items;
+    bool tapped = wl_mptcp_is_tapped(), wanted = wl_mptcp_is_wanted(tree);
     wl_mp_record_t shown;
     uint32_t side;
-    unsigned count;
 
-    if (log == NULL || !wl_mp_log_find(log, pinfo->num, &side, &items, &count)) {
+    if (mptcp == NULL ||
+        !wl_mp_log_find(wl_mptcp_log(mptcp), pinfo->num, &side, &record.items, &record.count)) {
         return;
     }
-    record = (wl_mp_record_t){
-        .mptcp = mptcp,
-        .subflow = wl_mptcp_subflow(mptcp, side >> 2),
-        .direction = side >> 1 & 1,
-        .placed = side & 1,
-        .items = items,
-        .count = count,
-        .path = wl_paths_find(paths, pinfo->num, &path) ? &path : NULL,
-        .frame = pinfo->num,
-        .time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs,
-    };
-    if (wl_mptcp_is_tapped()) {
+    record.mptcp = mptcp;
+    record.subflow = wl_mptcp_subflow(mptcp, side >> 2);
+    record.direction = side >> 1 & 1;
+    record.placed = side & 1;
+    record.frame = pinfo->num;
+    record.time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
+    record.path = (tapped || wanted) && wl_paths_find(paths, pinfo->num, &path) ? &path : NULL;
+    if (tapped) {
         wl_mptcp_tap_record(pinfo, &record);
-    }
-    g_array_set_size(own, 0);
-    keep(items, count, pinfo->num);
-    if (pinfo->fd->visited && wl_mp_log_find_later(log, pinfo->num, &side, &items, &count)) {
-        g_array_append_vals(own, items, count);
     }
     shown = record;
     shown.placed |= pinfo->fd->visited && record.subflow->connection != NULL;
-    shown.items = (const wl_mp_item_t *)(void *)own->data;
-    shown.count = own->len;
-    wl_mptcp_show_record(pinfo, tvb, tree, &shown);
+    own_items(&record, pinfo, &shown);
+    wl_mptcp_show_record(pinfo, tvb, wanted ? tree : NULL, &shown);
 }

@@ -10,12 +10,14 @@
 
 void wl_mptcp_register_prefs(struct pref_module *module);
 
-/* Adds the frame's subtree where the tree wants it, and its findings always. The record has only
+/* Adds the frame's subtree, unless the tree is NULL, and its findings always. The record has only
  * what is the frame's own. */
 void wl_mptcp_show_record(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
                           const wl_mp_record_t *record);
 /* Queues the record, which must live until the next frame. */
 void wl_mptcp_tap_record(packet_info *pinfo, const wl_mp_record_t *record);
 bool wl_mptcp_is_tapped(void);
+/* Whether the tree wants the subtree. */
+bool wl_mptcp_is_wanted(proto_tree *tree);
 
 #endif

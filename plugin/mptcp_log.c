@@ -9,9 +9,11 @@
 
 #define BLOCK 4096u
 
+/* An item of another frame that is this one's too, from the second pass on. */
+#define WAITED (UINT32_C(1) << 31)
 typedef struct {
-    uint32_t frame, side, order;
-    wl_mp_item_t item;
+    uint32_t frame;
+    uint32_t item; /* its index; WAITED: shown as WL_MP_HOL_DELAY */
 } later_t;
 
 /* An array that grows without being copied: 1.1 million frames would else need twice the memory. */
@@ -26,6 +28,7 @@ struct wl_mp_log {
     blocks_t items;   /* wl_mp_item_t */
     unsigned max_frames;
     bool full;            /* the last frame had no room */
+    bool added;           /* the last item had */
     uint32_t frame, side; /* that began last */
     uint32_t of_frame, of_side, written_frame;
     int64_t time_ns, of_time_ns;
@@ -53,7 +56,7 @@ wl_mp_log_t *wl_mp_log_new(unsigned max_frames)
 {
     wl_mp_log_t *log = g_new0(wl_mp_log_t, 1);
 
-    log->max_frames = MIN(max_frames, UINT32_MAX / 8);
+    log->max_frames = MIN(max_frames, WAITED / 4 - 1); /* an index has 31 bits */
     log->entries = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_entry_t), 0};
     log->items = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_item_t), 0};
     log->later = g_array_new(FALSE, FALSE, sizeof(later_t));
@@ -101,18 +104,19 @@ void wl_mp_log_of(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t time_
     }
 }
 
-static bool has_room(wl_mp_log_t *log)
+static void add_later(wl_mp_log_t *log, uint32_t frame, uint32_t how)
 {
-    if (log->full || log->items.count / 4 >= log->max_frames) {
-        log->dropped++;
-        return false;
-    }
-    return true;
+    later_t later = {frame, (log->items.count - 1) | how};
+
+    g_array_append_val(log->later, later);
+    log->sorted = false;
 }
 
 void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item)
 {
-    if (!has_room(log)) {
+    log->added = !log->full && log->items.count / 4 < log->max_frames;
+    if (!log->added) {
+        log->dropped++;
         return;
     }
     if (log->of_frame != log->written_frame) {
@@ -126,17 +130,14 @@ void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item)
     }
     block_add(&log->items, &item);
     if (log->of_frame != log->frame) {
-        wl_mp_log_add_later(log, log->of_frame, log->of_side, item);
+        add_later(log, log->of_frame, 0);
     }
 }
 
-void wl_mp_log_add_later(wl_mp_log_t *log, uint32_t frame, uint32_t side, wl_mp_item_t item)
+void wl_mp_log_waited(wl_mp_log_t *log, uint32_t frame)
 {
-    later_t later = {frame, side, log->later->len, item};
-
-    if (has_room(log) && log->later->len / 4 < log->max_frames) {
-        g_array_append_val(log->later, later);
-        log->sorted = false;
+    if (log->added) {
+        add_later(log, frame, WAITED);
     }
 }
 
@@ -205,12 +206,16 @@ bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, uint32_t *side,
     entry = entry_at(log, index);
     *side = entry->side;
     end = index + 1 < log->entries.count ? entry_at(log, index + 1)->first_item : log->items.count;
+    *count = end - entry->first_item;
+    if (*count == 0 || entry->first_item / BLOCK == (end - 1) / BLOCK) {
+        *items = *count > 0 ? block_at(&log->items, entry->first_item) : NULL;
+        return true;
+    }
     g_array_set_size(log->found, 0);
     for (uint32_t i = entry->first_item; i < end; i++) {
         g_array_append_vals(log->found, block_at(&log->items, i), 1);
     }
     *items = (const wl_mp_item_t *)(void *)log->found->data;
-    *count = log->found->len;
     return true;
 }
 
@@ -221,11 +226,13 @@ static gint later_compare(gconstpointer a, gconstpointer b)
     if (first->frame != second->frame) {
         return first->frame < second->frame ? -1 : 1;
     }
-    return first->order < second->order ? -1 : first->order > second->order;
+    return (first->item & ~WAITED) < (second->item & ~WAITED)
+               ? -1
+               : (first->item & ~WAITED) > (second->item & ~WAITED);
 }
 
-bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, uint32_t *side,
-                          const wl_mp_item_t **items, unsigned *count)
+bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, const wl_mp_item_t **items,
+                          unsigned *count)
 {
     unsigned low = 0, high = log->later->len;
 
@@ -244,11 +251,16 @@ bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, uint32_t *side,
     g_array_set_size(log->found_later, 0);
     for (; low < log->later->len; low++) {
         const later_t *later = &g_array_index(log->later, later_t, low);
+        wl_mp_item_t item;
+
         if (later->frame != frame) {
             break;
         }
-        *side = later->side;
-        g_array_append_val(log->found_later, later->item);
+        item = *(const wl_mp_item_t *)block_at(&log->items, later->item & ~WAITED);
+        if (later->item & WAITED) {
+            item = (wl_mp_item_t){.value = item.value, .kind = WL_MP_HOL_DELAY};
+        }
+        g_array_append_val(log->found_later, item);
     }
     *items = (const wl_mp_item_t *)(void *)log->found_later->data;
     *count = log->found_later->len;

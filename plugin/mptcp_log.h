@@ -118,8 +118,9 @@ void wl_mp_log_of(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t time_
 /* Adds an item to the frame. */
 void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item);
 
-/* Adds an item to an earlier frame only: a table never sees it. */
-void wl_mp_log_add_later(wl_mp_log_t *log, uint32_t frame, uint32_t side, wl_mp_item_t item);
+/* The WL_MP_RELEASED added last is of this frame too, which had waited: from the second pass on it
+ * has it as WL_MP_HOL_DELAY. A table never sees that. */
+void wl_mp_log_waited(wl_mp_log_t *log, uint32_t frame);
 
 /* A frame's side and items as any pass knows them; false if it has none. Valid until the
  * next call. */
@@ -132,9 +133,9 @@ uint32_t wl_mp_log_next(const wl_mp_log_t *log, uint32_t frame);
 /* A frame's side alone. */
 bool wl_mp_log_side(const wl_mp_log_t *log, uint32_t frame, uint32_t *side);
 
-/* What a later pass adds; a frame that could not be placed has its side from here. */
-bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, uint32_t *side,
-                          const wl_mp_item_t **items, unsigned *count);
+/* What a later pass adds to a frame. Valid until the next call. */
+bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, const wl_mp_item_t **items,
+                          unsigned *count);
 
 uint64_t wl_mp_log_dropped(const wl_mp_log_t *log);
 

@@ -18,7 +18,7 @@ wl_mp_mapping_t *wl_mp_mapping_at(const wl_mp_half_t *half, uint64_t at)
     }
     mappings = (wl_mp_mapping_t *)(void *)half->mappings->data;
     if (mappings[high - 1].start <= at) {
-        return mappings[high - 1].end > at ? &mappings[high - 1] : NULL;
+        return wl_mp_mapping_end(&mappings[high - 1]) > at ? &mappings[high - 1] : NULL;
     }
     while (low < high) { /* the first that starts behind it */
         unsigned middle = low + (high - low) / 2;
@@ -28,7 +28,7 @@ wl_mp_mapping_t *wl_mp_mapping_at(const wl_mp_half_t *half, uint64_t at)
             high = middle;
         }
     }
-    if (low > 0 && mappings[low - 1].end > at) {
+    if (low > 0 && wl_mp_mapping_end(&mappings[low - 1]) > at) {
         return &mappings[low - 1];
     }
     return low < count ? &mappings[low] : NULL;
@@ -37,7 +37,7 @@ wl_mp_mapping_t *wl_mp_mapping_at(const wl_mp_half_t *half, uint64_t at)
 /* Whether the bytes of `inner` are among those of `outer`, with the same DSNs. */
 static bool contains(const wl_mp_mapping_t *outer, const wl_mp_mapping_t *inner)
 {
-    return inner->start >= outer->start && inner->end <= outer->end &&
+    return inner->start >= outer->start && wl_mp_mapping_end(inner) <= wl_mp_mapping_end(outer) &&
            inner->number - outer->number == inner->start - outer->start;
 }
 
@@ -85,17 +85,18 @@ static void check_sum(wl_mp_placing_t *placing, wl_mp_mapping_t *mapping)
 {
     bool ok;
 
-    mapping->sum_done = true;
     if (mapping->sum_broken) {
         return;
     }
     ok = wl_mp_checksum_ok(mapping->sum, placing->sent->base + mapping->number,
-                           mapping->subflow_seq, mapping->length, mapping->checksum);
+                           (uint32_t)mapping->start, (uint16_t)(mapping->bytes + mapping->fin),
+                           mapping->checksum);
     wl_mp_note(placing->mptcp, WL_MP_CHECKSUM, ok ? WL_MP_OK : 0, 0, 0, 0);
     if (!ok) {
         wl_mp_range_t *range = wl_mp_sent_at(placing->sent->sent, mapping->number);
-        uint64_t to = mapping->number + (mapping->end - mapping->start);
-        for (; range != NULL && range->from < to; range = range->next) {
+        uint64_t to = mapping->number + mapping->bytes;
+        for (; range != NULL && range->from < to;
+             range = wl_mp_ranges_next(placing->sent->sent, range)) {
             if (range->flags & WL_MP_RANGE_BEYOND) {
                 placing->sent->waiting -= range->to - range->from;
             }
@@ -111,18 +112,19 @@ void wl_mp_mapping_sum(wl_mp_placing_t *placing, wl_mp_mapping_t *mapping, uint6
 {
     uint64_t next = mapping->start + mapping->summed;
 
-    if (!mapping->has_checksum || mapping->sum_done || mapping->end == UINT64_MAX || at > next ||
-        stop <= next) {
+    if (!mapping->has_checksum || mapping->summed == mapping->bytes ||
+        mapping->bytes == WL_MP_INFINITE || at > next || stop <= next) {
         return;
     }
     if (bytes == NULL) {
         mapping->sum_broken = true;
     } else {
-        mapping->sum = wl_mp_sum(mapping->sum, bytes + (next - at), (uint32_t)(stop - next),
-                                 (uint32_t)mapping->summed);
+        /* 32,768 words of 16 bits: no carry is lost. */
+        mapping->sum = (uint32_t)wl_mp_sum(mapping->sum, bytes + (next - at),
+                                           (uint32_t)(stop - next), mapping->summed);
     }
-    mapping->summed += stop - next;
-    if (mapping->start + mapping->summed == mapping->end) {
+    mapping->summed = (uint16_t)(mapping->summed + (stop - next));
+    if (mapping->summed == mapping->bytes) {
         check_sum(placing, mapping);
     }
 }

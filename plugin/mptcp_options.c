@@ -78,10 +78,27 @@ static bool read_join(cursor_t *cursor, uint8_t low, wl_mp_options_t *options)
     return true;
 }
 
+static uint32_t be32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* A number of 4 or 8 bytes; moves on behind it. */
+static uint64_t number_at(const uint8_t **at, bool wide)
+{
+    uint64_t high = be32(*at);
+
+    *at += wide ? 8 : 4;
+    return wide ? high << 32 | be32(*at - 4) : high;
+}
+
+/* The option of nearly every segment: its length is checked once. */
 static bool read_dss(cursor_t *cursor, uint8_t low, wl_mp_options_t *options)
 {
     wl_mp_dss_t *dss = &options->dss;
-    uint8_t flags = (uint8_t)take_be(cursor, 1);
+    const uint8_t *at = cursor->at;
+    uint32_t left = (uint32_t)(cursor->end - at), size = 1;
+    uint8_t flags = left > 0 ? *at++ : 0;
 
     (void)low;
     memset(dss, 0, sizeof *dss);
@@ -90,17 +107,22 @@ static bool read_dss(cursor_t *cursor, uint8_t low, wl_mp_options_t *options)
     dss->ack_wide = flags & DSS_ACK_WIDE;
     dss->has_mapping = flags & DSS_MAPPING;
     dss->dsn_wide = flags & DSS_DSN_WIDE;
+    size += dss->has_ack ? (dss->ack_wide ? 8 : 4) : 0;
+    size += dss->has_mapping ? (dss->dsn_wide ? 14 : 10) : 0;
+    dss->has_checksum = dss->has_mapping && left == size + 2;
+    if (left != size && !dss->has_checksum) {
+        return false;
+    }
     if (dss->has_ack) {
-        dss->ack = dss->ack_wide ? take_be64(cursor) : take_be(cursor, 4);
+        dss->ack = number_at(&at, dss->ack_wide);
     }
     if (dss->has_mapping) {
-        dss->dsn = dss->dsn_wide ? take_be64(cursor) : take_be(cursor, 4);
-        dss->subflow_seq = take_be(cursor, 4);
-        dss->length = (uint16_t)take_be(cursor, 2);
-        dss->has_checksum = cursor->end - cursor->at == 2;
-        dss->checksum = dss->has_checksum ? (uint16_t)take_be(cursor, 2) : 0;
+        dss->dsn = number_at(&at, dss->dsn_wide);
+        dss->subflow_seq = be32(at);
+        dss->length = (uint16_t)(at[4] << 8 | at[5]);
+        dss->checksum = dss->has_checksum ? (uint16_t)(at[6] << 8 | at[7]) : 0;
     }
-    return !cursor->short_of && cursor->at == cursor->end;
+    return true;
 }
 
 /* Version 0 has the IP version where version 1 has the echo flag. */
@@ -186,20 +208,22 @@ static reader_t *const readers[WL_MP_SUBTYPES] = {
  * makes no sense. */
 static bool next_option(cursor_t *header, uint8_t *kind, cursor_t *body)
 {
+    const uint8_t *at = header->at, *end = header->end;
     uint8_t length;
 
-    do {
-        if (header->at >= header->end || *header->at == KIND_END) {
-            return false;
-        }
-        *kind = *header->at++;
-    } while (*kind == KIND_NOP);
-    length = (uint8_t)take_be(header, 1);
-    if (header->short_of || length < 2 || header->end - header->at < length - 2) {
+    while (at < end && *at == KIND_NOP) {
+        at++;
+    }
+    if (end - at < 2 || *at == KIND_END) {
         return false;
     }
-    *body = (cursor_t){header->at, header->at + length - 2, false};
-    header->at = body->end;
+    *kind = at[0];
+    length = at[1];
+    if (length < 2 || end - at < length) {
+        return false;
+    }
+    *body = (cursor_t){at + 2, at + length, false};
+    header->at = at + length;
     return true;
 }
 
@@ -225,11 +249,15 @@ bool wl_mp_options_read(const uint8_t *bytes, uint32_t length, wl_mp_options_t *
     options->address_count = 0;
     options->removed_count = 0;
     while (next_option(&header, &kind, &body)) {
-        uint8_t first = kind == KIND_MPTCP ? (uint8_t)take_be(&body, 1) : 0xf0;
-        unsigned subtype = first >> 4;
+        uint8_t first;
+        unsigned subtype;
 
-        if (!body.short_of && subtype < WL_MP_SUBTYPES &&
-            readers[subtype](&body, first & 0x0f, options)) {
+        if (kind != KIND_MPTCP || body.at == body.end) {
+            continue;
+        }
+        first = *body.at++;
+        subtype = first >> 4;
+        if (subtype < WL_MP_SUBTYPES && readers[subtype](&body, first & 0x0f, options)) {
             options->present |= 1u << subtype;
         }
     }

@@ -35,13 +35,13 @@ wl_mp_range_t *wl_mp_sent_insert(wl_mptcp_t *mptcp, wl_mp_ranges_t **ranges,
     return wl_mp_ranges_insert(*ranges, range);
 }
 
-void wl_mp_sent_drop(wl_mptcp_t *mptcp, wl_mp_ranges_t *ranges, wl_mp_range_t *range)
+void wl_mp_sent_drop(wl_mptcp_t *mptcp, wl_mp_ranges_t *ranges, const wl_mp_range_t *range)
 {
     mptcp->ranges--;
     wl_mp_ranges_remove(ranges, range);
 }
 
-wl_mp_range_t *wl_mp_sent_at(const wl_mp_ranges_t *ranges, uint64_t number)
+wl_mp_range_t *wl_mp_sent_at(wl_mp_ranges_t *ranges, uint64_t number)
 {
     return ranges != NULL ? wl_mp_ranges_at(ranges, number) : NULL;
 }
@@ -61,32 +61,26 @@ void wl_mp_sent_forget(wl_mptcp_t *mptcp, wl_mp_sent_t *sent)
     wl_mp_sent_drop(mptcp, sent->sent, first);
 }
 
-static void note_released(wl_mptcp_t *mptcp, const wl_mp_connection_t *connection, unsigned side,
-                          const wl_mp_range_t *range, int64_t waited_ns)
+static void note_released(wl_mptcp_t *mptcp, const wl_mp_range_t *range, int64_t waited_ns)
 {
-    const wl_mp_subflow_t *subflow = g_ptr_array_index(connection->subflows, range->subflow);
-    wl_mp_item_t later = {.value = MIN(waited_ns, WL_MP_VALUE_MAX), .kind = WL_MP_HOL_DELAY};
-
     wl_mp_note(mptcp, WL_MP_RELEASED, 0, waited_ns, range->frame, range->subflow);
-    wl_mp_log_add_later(mptcp->log, range->frame,
-                        WL_MP_SIDE(subflow->index, subflow->side[0] == side ? 0 : 1, 1), later);
+    wl_mp_log_waited(mptcp->log, range->frame);
 }
 
 /* Moves the edge over what now has nothing missing before it. A segment that had waited is told of,
  * with the time between its arrival and that of the last byte before it: not the time of the
  * segment in hand, which may have been placed late. */
-static void advance_edge(wl_mptcp_t *mptcp, const wl_mp_connection_t *connection, unsigned side,
-                         wl_mp_sent_t *sent)
+static void advance_edge(wl_mptcp_t *mptcp, wl_mp_sent_t *sent)
 {
     wl_mp_range_t *range = wl_mp_sent_at(sent->sent, sent->edge);
 
     for (; range != NULL && range->from <= sent->edge && !(range->flags & WL_MP_RANGE_CORRUPT);
-         range = range->next) {
+         range = wl_mp_ranges_next(sent->sent, range)) {
         if (range->flags & WL_MP_RANGE_BEYOND) {
             sent->waiting -= range->to - range->from;
         }
         if ((range->flags & WL_MP_RANGE_WAITS) && sent->edge_ns > range->time_ns) {
-            note_released(mptcp, connection, side, range, sent->edge_ns - range->time_ns);
+            note_released(mptcp, range, sent->edge_ns - range->time_ns);
         }
         range->flags &= ~(uint32_t)(WL_MP_RANGE_BEYOND | WL_MP_RANGE_WAITS);
         sent->edge_ns = MAX(sent->edge_ns, range->time_ns);
@@ -100,7 +94,8 @@ void wl_mp_sent_jump(wl_mp_sent_t *sent, uint64_t number)
     wl_mp_range_t *range = wl_mp_sent_at(sent->sent, sent->edge);
 
     sent->edge = number;
-    for (; range != NULL && range->from <= sent->edge; range = range->next) {
+    for (; range != NULL && range->from <= sent->edge;
+         range = wl_mp_ranges_next(sent->sent, range)) {
         if (range->flags & WL_MP_RANGE_BEYOND) {
             sent->waiting -= range->to - range->from;
         }
@@ -109,6 +104,7 @@ void wl_mp_sent_jump(wl_mp_sent_t *sent, uint64_t number)
     }
 }
 
+/* `at`: their place in the TCP sequence of the subflow. */
 static void place_new(wl_mp_placing_t *placing, uint64_t from, uint64_t to, uint64_t at)
 {
     wl_mp_sent_t *sent = placing->sent;
@@ -116,7 +112,6 @@ static void place_new(wl_mp_placing_t *placing, uint64_t from, uint64_t to, uint
     bool beyond = from > sent->edge;
     wl_mp_range_t range = {.from = from,
                            .to = to,
-                           .at = at,
                            .time_ns = placing->time_ns,
                            .frame = placing->frame,
                            .subflow = placing->subflow->number};
@@ -132,6 +127,7 @@ static void place_new(wl_mp_placing_t *placing, uint64_t from, uint64_t to, uint
         wl_mp_sent_forget(mptcp, sent);
     }
     placing->last = wl_mp_sent_insert(mptcp, &sent->sent, &range);
+    placing->last_end = at + (to - from);
     sent->acked_kept += to <= sent->acked;
     sent->sent_end = MAX(sent->sent_end, to);
     placing->fresh += (uint32_t)(to - from);
@@ -296,7 +292,7 @@ void wl_mp_place_end(wl_mp_placing_t *placing, uint64_t end)
     wl_mp_note(mptcp, WL_MP_DATA, flags, placing->fresh, 0, placing->mapped);
     note_copies(placing);
     if (placing->last != NULL) {
-        if (placing->last->at + (placing->last->to - placing->last->from) == end) {
+        if (placing->last_end == end) {
             placing->last->flags |= WL_MP_RANGE_ENDS_SEGMENT;
         }
         if (placing->waits) {
@@ -304,7 +300,6 @@ void wl_mp_place_end(wl_mp_placing_t *placing, uint64_t end)
         }
     }
     if (placing->last != NULL || placing->delivers) {
-        advance_edge(mptcp, placing->subflow->connection,
-                     placing->subflow->side[half - placing->subflow->half], sent);
+        advance_edge(mptcp, sent);
     }
 }

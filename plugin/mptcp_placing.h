@@ -39,6 +39,7 @@ typedef struct {
     uint32_t mapping_bytes; /* of one it announces for the first time; 0 none */
     wl_mp_copy_t copies[WL_MP_KIND + 1][2]; /* by kind and usefulness */
     wl_mp_range_t *last;                    /* the last new range */
+    uint64_t last_end;                      /* where it ends in the subflow's TCP sequence */
     bool waits, delivers;                   /* behind a gap; what had been corrupt */
 } wl_mp_placing_t;
 
@@ -53,9 +54,9 @@ void wl_mp_place_end(wl_mp_placing_t *placing, uint64_t end);
 /* Ranges, and their number over all connections. */
 wl_mp_range_t *wl_mp_sent_insert(wl_mptcp_t *mptcp, wl_mp_ranges_t **ranges,
                                  const wl_mp_range_t *range);
-void wl_mp_sent_drop(wl_mptcp_t *mptcp, wl_mp_ranges_t *ranges, wl_mp_range_t *range);
+void wl_mp_sent_drop(wl_mptcp_t *mptcp, wl_mp_ranges_t *ranges, const wl_mp_range_t *range);
 /* As wl_mp_ranges_at(); `ranges` may be NULL. */
-wl_mp_range_t *wl_mp_sent_at(const wl_mp_ranges_t *ranges, uint64_t number);
+wl_mp_range_t *wl_mp_sent_at(wl_mp_ranges_t *ranges, uint64_t number);
 /* Forgets the lowest bytes. */
 void wl_mp_sent_forget(wl_mptcp_t *mptcp, wl_mp_sent_t *sent);
 /* Everything below the number has arrived, captured or not. */

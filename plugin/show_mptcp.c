@@ -307,6 +307,9 @@ static const struct {
      WL_MP_EVENT, is_apart},
 };
 
+/* Kinds of items that may be findings: most segments have none of them. */
+#define FINDINGS (ON(HMAC) | ON(CHECKSUM) | ON(DUPLICATE) | ON(EVENT))
+
 static int proto = -1, tap = -1, ett = -1;
 static int ids[G_N_ELEMENTS(fields)];
 static expert_field experts[G_N_ELEMENTS(findings)];
@@ -346,6 +349,7 @@ static void register_findings(void)
     ei_register_info *infos = g_new0(ei_register_info, G_N_ELEMENTS(findings));
 
     for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
+        g_assert(FINDINGS >> findings[i].kind & 1);
         experts[i] = (expert_field)EI_INIT;
         infos[i].ids = &experts[i];
         infos[i].eiinfo = (expert_field_info){g_strdup_printf("wirelat.mptcp.%s", findings[i].name),
@@ -411,7 +415,7 @@ void wl_mptcp_show_record(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
     proto_tree *subtree = NULL;
     source_t source = {record, NULL};
 
-    if (proto_field_is_referenced(tree, proto)) {
+    if (tree != NULL) {
         subtree = add_head(tree, tvb, record->subflow, record->placed, &item);
         if (record->placed) {
             add_fields(subtree, tvb, &source);
@@ -422,7 +426,9 @@ void wl_mptcp_show_record(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
         if (subtree != NULL) {
             add_fields(subtree, tvb, &source);
         }
-        add_findings(pinfo, item, source.item);
+        if (FINDINGS >> source.item->kind & 1) {
+            add_findings(pinfo, item, source.item);
+        }
     }
 }
 
@@ -434,4 +440,9 @@ void wl_mptcp_tap_record(packet_info *pinfo, const wl_mp_record_t *record)
 bool wl_mptcp_is_tapped(void)
 {
     return have_tap_listener(tap);
+}
+
+bool wl_mptcp_is_wanted(proto_tree *tree)
+{
+    return proto_field_is_referenced(tree, proto);
 }

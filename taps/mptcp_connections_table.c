@@ -327,6 +327,7 @@ static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
 static void take(wl_table_t *table, const void *data, packet_info *pinfo)
 {
     const wl_mp_record_t *record = data;
+    const wl_mp_subflow_t *subflow = NULL; /* that the rows are of */
     const wl_mp_item_t *item;
     wl_mp_context_t context;
     rows_t rows;
@@ -338,14 +339,19 @@ static void take(wl_table_t *table, const void *data, packet_info *pinfo)
             name_rows(table, &rows, context.connection);
         }
         take_time(table, &rows, &context, pinfo);
-        set_subflow(table, &rows, context.subflow->number, SUBFLOW_FAILED);
+        subflow = context.subflow;
+        set_subflow(table, &rows, subflow->number, SUBFLOW_FAILED);
     }
     while ((item = wl_mp_context_next(&context)) != NULL) {
-        if (context.connection != NULL) {
-            rows_of(table, context.connection, &rows);
-            set_subflow(table, &rows, context.subflow->number, SUBFLOW_FAILED);
-            take_item(table, &rows, &context, item);
+        if (context.connection == NULL) {
+            continue;
         }
+        if (context.subflow != subflow) {
+            subflow = context.subflow;
+            rows_of(table, context.connection, &rows);
+            set_subflow(table, &rows, subflow->number, SUBFLOW_FAILED);
+        }
+        take_item(table, &rows, &context, item);
     }
 }
 

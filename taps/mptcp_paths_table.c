@@ -241,12 +241,22 @@ static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item
     }
 }
 
+/* Kinds of items that change nothing here, half of all; their frame's row is there. */
+#define OTHERS                                                                            \
+    (1u << WL_MP_ACKED | 1u << WL_MP_MAP_RTT | 1u << WL_MP_WAITS | 1u << WL_MP_RELEASED | \
+     1u << WL_MP_MAPPING)
+
 static void take_item(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item)
 {
     const GPtrArray *subflows = context->connection->subflows;
-    wl_row_t *row = row_of(table, context->subflow, context->side);
-    state_t *state = state_of(row);
+    wl_row_t *row;
+    state_t *state;
 
+    if ((OTHERS >> item->kind & 1) && context->frame == context->record->frame) {
+        return;
+    }
+    row = row_of(table, context->subflow, context->side);
+    state = state_of(row);
     switch ((wl_mp_item_kind_t)item->kind) {
     case WL_MP_DATA:
         state->bytes += item->aux;

@@ -9,7 +9,6 @@
 #include "tables.h"
 
 #include "../plugin/show_mptcp.h"
-#include "summary.h"
 
 /* Whose the item in hand is: the record's frame, or an earlier one that was placed with it. */
 typedef struct {
@@ -23,14 +22,31 @@ typedef struct {
 } wl_mp_context_t;
 
 void wl_mp_context_init(wl_mp_context_t *context, const wl_mp_record_t *record);
-/* The next item, with the context set to it; NULL at the end. */
-const wl_mp_item_t *wl_mp_context_next(wl_mp_context_t *context);
+void wl_mp_context_move(wl_mp_context_t *context, const wl_mp_item_t *origin);
+
+/* The next item, with the context set to it; NULL at the end. Inline, as what follows: each table
+ * asks for each item of the capture. */
+static inline const wl_mp_item_t *wl_mp_context_next(wl_mp_context_t *context)
+{
+    const wl_mp_record_t *record = context->record;
+
+    while (context->next < record->count && record->items[context->next].kind == WL_MP_ORIGIN) {
+        wl_mp_context_move(context, &record->items[context->next++]);
+    }
+    return context->next < record->count ? &record->items[context->next++] : NULL;
+}
 
 /* Which side's data an item tells of: a DATA_ACK's is that of the side it goes to. */
-unsigned wl_mp_data_side(const wl_mp_context_t *context, const wl_mp_item_t *item);
+static inline unsigned wl_mp_data_side(const wl_mp_context_t *context, const wl_mp_item_t *item)
+{
+    bool is_ack =
+        item->kind == WL_MP_ACKED || item->kind == WL_MP_DACK_RTT || item->kind == WL_MP_MAP_RTT;
+
+    return is_ack ? !context->side : context->side;
+}
 
 /* Times of a row, in columns from `extra` on: count, min, mean, p50, p95, p99, max. */
-#define WL_MP_TIME_COLUMNS 7
+#define WL_MP_TIME_COLUMNS WL_TIMES
 void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, unsigned extra,
                     int64_t time_ns);
 #define WL_MP_TIME_EXTRAS(first, name)                           \

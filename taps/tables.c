@@ -475,6 +475,24 @@ void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const c
     write_extra(table, row, extra);
 }
 
+void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra,
+                        const wl_summary_t *summary)
+{
+    const int64_t ns[] = {wl_summary_percentile(summary, WL_P50),
+                          wl_summary_percentile(summary, WL_P95),
+                          wl_summary_percentile(summary, WL_P99), wl_summary_max(summary)};
+    stat_tap_table_item_type *cells = &row->extras[extra];
+
+    cells[0].value.uint_value = (uint32_t)wl_summary_count(summary);
+    cells[1].value.float_value = (double)wl_summary_min(summary) / 1e6;
+    cells[2].value.float_value = wl_summary_mean_ns(summary) / 1e6;
+    for (unsigned i = 0; i < G_N_ELEMENTS(ns); i++) {
+        cells[3 + i].value.float_value = (double)ns[i] / 1e6;
+    }
+    memcpy(cells_of(table, row) + first_part(table) + table->parts * PART_COLUMNS + extra, cells,
+           WL_TIMES * sizeof *cells);
+}
+
 void wl_table_row_counts(const wl_row_t *row, uint32_t *requests, uint32_t *answered)
 {
     *requests = row->requests;

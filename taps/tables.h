@@ -11,6 +11,7 @@
 #define WIRELAT_TABLES_H
 
 #include "../plugin/exchange.h"
+#include "summary.h"
 
 /* Registers every table of Wirelat; call at hand-off. */
 void wl_tables_register(void);
@@ -102,6 +103,11 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value);
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value);
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value);
+/* Seven columns from `extra` on: count (UINT), and of milliseconds (REAL) min, mean, p50, p95, p99,
+ * max. */
+#define WL_TIMES 7
+void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra,
+                        const wl_summary_t *summary);
 void wl_table_row_counts(const wl_row_t *row, uint32_t *requests, uint32_t *answered);
 /* State of a table's own per row, zeroed at first: freed with the row, by `free_data` (NULL: by
  * g_free). */

@@ -155,9 +155,8 @@ static const wl_mp_item_t *later(uint32_t of_frame, wl_mp_item_kind_t kind)
 {
     const wl_mp_item_t *items;
     unsigned count;
-    uint32_t side;
 
-    wl_mp_log_find_later(wl_mptcp_log(mptcp), of_frame, &side, &items, &count);
+    wl_mp_log_find_later(wl_mptcp_log(mptcp), of_frame, &items, &count);
     for (unsigned i = 0; i < count; i++) {
         if (items[i].kind == kind) {
             return &items[i];

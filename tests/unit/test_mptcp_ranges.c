@@ -12,16 +12,15 @@
 #define BYTES 400
 
 /* Number of the range that holds each byte, 0 none. */
-static void check_against(const wl_mp_ranges_t *ranges, const unsigned owner[BYTES])
+static void check_against(wl_mp_ranges_t *ranges, const unsigned owner[BYTES])
 {
     unsigned count = 0;
     uint64_t end = 0;
 
-    for (wl_mp_range_t *range = wl_mp_ranges_first(ranges); range != NULL; range = range->next) {
+    for (wl_mp_range_t *range = wl_mp_ranges_first(ranges); range != NULL;
+         range = wl_mp_ranges_next(ranges, range)) {
         assert_true(range->from < range->to);
         assert_true(range->from >= end);
-        assert_ptr_equal(range->previous == NULL ? NULL : range->previous->next,
-                         range->previous == NULL ? NULL : range);
         end = range->to;
         count++;
     }
@@ -38,7 +37,7 @@ static void check_against(const wl_mp_ranges_t *ranges, const unsigned owner[BYT
         } else {
             assert_non_null(range);
             assert_true(range->to > next && range->from <= next);
-            assert_int_equal(range->flags, owner[next]);
+            assert_int_equal(range->frame, owner[next]);
         }
     }
 }
@@ -61,12 +60,6 @@ static void test_against_bytes(void **state)
                 if (step % 3 == 0) {
                     memset(owner + range->from, 0, (range->to - range->from) * sizeof owner[0]);
                     wl_mp_ranges_remove(ranges, range);
-                } else if (from > range->from) {
-                    uint64_t at = range->at;
-                    wl_mp_range_t *second = wl_mp_ranges_split(ranges, range, from);
-                    assert_int_equal(range->to, from);
-                    assert_int_equal(second->from, from);
-                    assert_int_equal(second->at, at + (from - range->from));
                 }
             } else {
                 while (to < BYTES && owner[to] == 0 && to - from < 20) {
@@ -76,9 +69,9 @@ static void test_against_bytes(void **state)
                 for (unsigned i = from; i < to; i++) {
                     owner[i] = number;
                 }
-                wl_mp_ranges_insert(
-                    ranges,
-                    &(wl_mp_range_t){.from = from, .to = to, .at = 1000 + from, .flags = number});
+                wl_mp_range_t *added = wl_mp_ranges_insert(
+                    ranges, &(wl_mp_range_t){.from = from, .to = to, .frame = number});
+                assert_int_equal(added->frame, number);
             }
             check_against(ranges, owner);
         }
@@ -115,6 +108,53 @@ static void test_cover(void **state)
     g_rand_free(random);
 }
 
+/* More ranges than a chunk has, in the orders in which data comes: in order, in order but for a few
+ * (two paths), in no order; and the lowest go as their DATA_ACK comes. */
+static void test_in_bulk(void **state)
+{
+    enum { count = 5000 };
+    static const unsigned reaches[] = {1, 40, count};
+    GRand *random = g_rand_new_with_seed(5);
+
+    (void)state;
+    for (unsigned round = 0; round < G_N_ELEMENTS(reaches); round++) {
+        unsigned reach = reaches[round];
+        wl_mp_ranges_t *ranges = wl_mp_ranges_new();
+        unsigned *order = g_new(unsigned, count), removed = 0;
+
+        for (unsigned i = 0; i < count; i++) {
+            order[i] = i;
+        }
+        for (unsigned i = 0; i < count; i++) {
+            unsigned other = i + (unsigned)g_rand_int_range(random, 0, (gint32)reach);
+            unsigned kept = order[i];
+            other = MIN(other, count - 1);
+            order[i] = order[other];
+            order[other] = kept;
+        }
+        for (unsigned i = 0; i < count; i++) {
+            wl_mp_ranges_insert(ranges, &(wl_mp_range_t){.from = order[i] * 10 + 1,
+                                                         .to = order[i] * 10 + 11,
+                                                         .frame = order[i]});
+            if (reach < count && i % 2 == 1 && wl_mp_ranges_first(ranges)->frame == removed) {
+                wl_mp_ranges_remove(ranges, wl_mp_ranges_first(ranges));
+                removed++;
+            }
+        }
+        assert_int_equal(wl_mp_ranges_count(ranges), count - removed);
+        assert_true(reach == count || removed > count / 3);
+        for (unsigned i = removed; i < count; i++) {
+            wl_mp_range_t *range = wl_mp_ranges_at(ranges, i * 10 + 5);
+            wl_mp_range_t *next = wl_mp_ranges_next(ranges, range);
+            assert_int_equal(range->frame, i);
+            assert_true(i + 1 == count ? next == NULL : next->frame == i + 1);
+        }
+        g_free(order);
+        wl_mp_ranges_free(ranges);
+    }
+    g_rand_free(random);
+}
+
 /* An attacker's order of arrival must not cost the square: 200,000 ranges from the end to the
  * front, then searched, take a fraction of a second. */
 static void test_backwards_is_fast(void **state)
@@ -140,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_bytes),
         cmocka_unit_test(test_cover),
+        cmocka_unit_test(test_in_bulk),
         cmocka_unit_test(test_backwards_is_fast),
     };
 
