@@ -4,7 +4,8 @@
     generate.py                             everything, the same bytes each time
     generate.py --into DIR [NAME ...]       somewhere else, or only some
     generate.py --list                      files, ports, scenes
-    generate.py --bench N KIND FILE         a big capture of N packets; KIND: mqtt, kafka, other
+    generate.py --bench N KIND FILE         a big capture of N packets; KIND: mqtt, kafka, other,
+                                            mptcp
     generate.py --bench N KIND FILE --streams 500 --pdus 60 --first 1000
     generate.py --hostile N SHAPE FILE      N requests (or what the shape counts) to choke on
 

@@ -4,13 +4,14 @@
             or 3,000 bytes over three segments
     kafka   two Produces and a Fetch in flight, answered in order in two frames
     other   HTTP, a nameless TCP protocol, DNS: nothing that Wirelat computes on
+    mptcp   see bench_mptcp.py
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import itertools
 import struct
 
-from . import kafka, mqtt
+from . import bench_mptcp, kafka, mqtt
 from .scene import START_NS, ms, us
 from .tcp import C2S, S2C, Capture, Datagram, Message, write_pcapng
 
@@ -64,7 +65,7 @@ def _plain_turns(_name, _pdus):
 
 
 TURNS = {'mqtt': _mqtt_turns, 'kafka': _kafka_turns, 'http': _http_turns, 'plain': _plain_turns}
-KINDS = {'mqtt': ('mqtt',), 'kafka': ('kafka',), 'other': ('http', 'plain')}
+KINDS = {'mqtt': ('mqtt',), 'kafka': ('kafka',), 'other': ('http', 'plain'), 'mptcp': ()}
 
 
 def _dns(capture, client, at, count):
@@ -94,6 +95,9 @@ def _stream(capture, index, protocol, packets, pdus):
 def write(path, kind, packets, streams, first=0, pdus=0):
     """A capture of exactly `packets` packets, of the clients from the first on; pdus: that many
     small MQTT packets in each frame with data."""
+    if kind == 'mptcp':
+        bench_mptcp.write(path, packets, -(-streams // bench_mptcp.SUBFLOWS), first)
+        return
     capture, protocols = Capture(), itertools.cycle(KINDS[kind])
     for index, protocol in zip(range(first, first + streams), protocols):
         _stream(capture, index, protocol, -(-packets // streams), pdus)
