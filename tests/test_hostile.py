@@ -38,8 +38,10 @@ def health(path, *arguments):
 
 @pytest.mark.parametrize("shape", hostile.SHAPES)
 def test_linear_and_counted(shape):
-    """What the command does, small: growth, and every item in a table."""
-    run = subprocess.run([COMMAND, "--scale", "0.02", shape], capture_output=True, text=True)
+    """What the command does, small: growth, and every item in a table. MPTCP's full sizes are small
+    themselves, but for the streams without handshake: of those, more than are followed."""
+    scale = {"mptcp-apart": 0.3}.get(shape, 0.5 if shape.startswith("mptcp") else 0.02)
+    run = subprocess.run([COMMAND, "--scale", str(scale), shape], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -12,6 +12,12 @@
                  client id
     rtt          answered PUBLISHes of one connection, each a nanosecond faster than the one before
 
+    mptcp-joins     MP_JOIN SYNs for one token, unanswered
+    mptcp-subflows  subflows of one connection, each with data
+    mptcp-unknown   MP_JOIN SYNs for tokens of no connection, half of them for the same
+    mptcp-forged    connections that share three pairs of keys, and with them their tokens
+    mptcp-apart     streams with mapped data and no handshake
+
 Written as plain bytes: a packet library would take hours.
 
 SPDX-License-Identifier: GPL-2.0-or-later
@@ -19,6 +25,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import itertools
 import struct
 
+from . import hostile_mptcp
 from .scene import START_NS
 
 CLIENT, SERVER = b'\x0a\0\0\1', b'\xc6\x33\x64\x0a'
@@ -37,15 +44,17 @@ class Writer:
         self.frames = 0
         file.write(struct.pack('<IHHiIII', 0xA1B23C4D, 2, 4, 0, 0, SNAP, 1))
 
-    def segment(self, source, target, seq, ack, payload, length=None, step=1000):
+    def segment(self, source, target, seq, ack, payload, length=None, step=1000,
+                flags=ACK | PUSH, options=b''):
         """source, target: (address, port). length: on the wire, where it is more."""
         length = len(payload) if length is None else length
         self.now += step
         self.frames += 1
-        head = HEADER.pack(b'\2\0\0\0\0\1\2\0\0\0\0\2', 0x0800, 0x45, 0, 40 + length,
+        head = HEADER.pack(b'\2\0\0\0\0\1\2\0\0\0\0\2', 0x0800, 0x45, 0,
+                           40 + len(options) + length,
                            self.frames & 0xffff, 0x4000, 64, 6, 0, source[0], target[0],
-                           source[1], target[1], seq & 0xffffffff, ack & 0xffffffff, 0x50,
-                           ACK | PUSH, 64_000, 0, 0)
+                           source[1], target[1], seq & 0xffffffff, ack & 0xffffffff,
+                           0x50 + (len(options) << 2), flags, 64_000, 0, 0) + options
         self.file.write(RECORD.pack(self.now // 10**9, self.now % 10**9,
                                     len(head) + len(payload), len(head) + length))
         self.file.write(head)
@@ -171,7 +180,7 @@ def rtt(writer, count):
 
 SHAPES = {'unanswered': unanswered, 'orphans': orphans, 'streams': streams, 'same-id': same_id,
           'collisions': collisions, 'outstanding': outstanding, 'topics': topics, 'names': names,
-          'rtt': rtt}
+          'rtt': rtt, **hostile_mptcp.SHAPES}
 
 
 def write(shape, count, path):
