@@ -24,7 +24,7 @@ typedef enum {
     WL_MP_ORIGIN,    /* aux: side of the log's entry, frame: its frame, value: its time less that of
                         the frame that holds this; what follows is of that one */
     WL_MP_DATA,      /* value: bytes not sent before, aux: bytes with a DSN, WL_MP_SWITCHED */
-    WL_MP_DUPLICATE, /* value: time since, frame: the original or 0, aux: bytes */
+    WL_MP_DUPLICATE, /* one for each original; value: time since, frame: that or 0, aux: bytes */
     WL_MP_MAPPING,   /* a mapping not announced before on its subflow; value: its bytes */
     WL_MP_ACKED,     /* value: bytes that a DATA_ACK newly covers, DATA_FIN included; WL_MP_OK: not
                         the DATA_FIN alone */
@@ -58,7 +58,7 @@ enum {
     WL_MP_IS_MAPPING = 1, /* WL_MP_DATA, WL_MP_DACK_RTT: the segment is a mapping; no item apart */
     WL_MP_SWITCHED = 8,   /* WL_MP_DATA: the direction's data before went on another subflow */
     WL_MP_OK = 16,
-    WL_MP_SAME_PACKET = 32 /* WL_MP_DUPLICATE: the second of its kind on the segment */
+    WL_MP_SAME_PACKET = 32 /* WL_MP_DUPLICATE: not the first of its kind on the segment */
 };
 
 /* What an event's detail is: */

@@ -5,6 +5,7 @@
  */
 #include "mptcp_placing.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define MAX_SEEN 4096u /* holes in what was captured of a subflow's direction */
@@ -136,12 +137,24 @@ static void place_new(wl_mp_placing_t *placing, uint64_t from, uint64_t to, uint
 static void count_copy(wl_mp_placing_t *placing, unsigned kind, bool useful, uint64_t bytes,
                        const wl_mp_range_t *original)
 {
-    wl_mp_copy_t *copy = &placing->copies[kind][useful];
+    uint32_t frame = original != NULL ? original->frame : 0;
+    bool full = placing->copy_count >= WL_MP_COPIES;
+    wl_mp_copy_t *copy = NULL;
 
-    if (!copy->started) {
-        copy->started = true;
-        copy->original = original != NULL ? original->frame : 0;
-        copy->original_ns = original != NULL ? original->time_ns : WL_NO_TIME;
+    for (unsigned i = placing->copy_count; i > 0 && copy == NULL; i--) {
+        wl_mp_copy_t *known = &placing->copies[i - 1];
+        if (known->kind == kind && known->useful == useful && (full || known->original == frame)) {
+            copy = known;
+        }
+    }
+    if (copy == NULL) {
+        copy = &placing->copies[placing->copy_count++];
+        *copy = (wl_mp_copy_t){
+            .kind = (uint8_t)kind,
+            .useful = useful,
+            .original = frame,
+            .original_ns = original != NULL ? original->time_ns : WL_NO_TIME,
+        };
     }
     copy->bytes += (uint32_t)bytes;
 }
@@ -239,7 +252,7 @@ void wl_mp_place(wl_mp_placing_t *placing, uint64_t start, uint64_t end, uint64_
 void wl_mp_place_begin(wl_mp_placing_t *placing, wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
                        unsigned direction, uint32_t frame, int64_t time_ns)
 {
-    memset(placing, 0, sizeof *placing);
+    memset(placing, 0, offsetof(wl_mp_placing_t, copies));
     placing->mptcp = mptcp;
     placing->subflow = subflow;
     placing->half = &subflow->half[direction];
@@ -248,24 +261,29 @@ void wl_mp_place_begin(wl_mp_placing_t *placing, wl_mptcp_t *mptcp, wl_mp_subflo
     placing->time_ns = time_ns;
 }
 
+static void note_copies_of(wl_mp_placing_t *placing, unsigned kind, bool useful, bool *again)
+{
+    for (unsigned i = 0; i < placing->copy_count; i++) {
+        const wl_mp_copy_t *copy = &placing->copies[i];
+        unsigned flags = kind | (useful ? WL_MP_USEFUL : 0) | (*again ? WL_MP_SAME_PACKET : 0);
+
+        if (copy->kind == kind && copy->useful == useful) {
+            wl_mp_note(placing->mptcp, WL_MP_DUPLICATE, flags,
+                       copy->original_ns == WL_NO_TIME ? WL_MP_VALUE_MAX
+                                                       : placing->time_ns - copy->original_ns,
+                       copy->original, copy->bytes);
+            *again = true;
+        }
+    }
+}
+
 static void note_copies(wl_mp_placing_t *placing)
 {
-    for (unsigned kind = WL_MP_TCP_COPY; kind <= WL_MP_KIND; kind++) {
-        for (unsigned useful = 0; useful < 2; useful++) {
-            const wl_mp_copy_t *copy = &placing->copies[kind][useful];
-            int64_t delay_ns = copy->original_ns == WL_NO_TIME
-                                   ? WL_MP_VALUE_MAX
-                                   : placing->time_ns - copy->original_ns;
-            unsigned flags = kind | (useful ? WL_MP_USEFUL : 0);
+    for (unsigned kind = WL_MP_TCP_COPY; placing->copy_count > 0 && kind <= WL_MP_KIND; kind++) {
+        bool again = false;
 
-            if (useful && placing->copies[kind][0].started) {
-                flags |= WL_MP_SAME_PACKET;
-            }
-            if (copy->started) {
-                wl_mp_note(placing->mptcp, WL_MP_DUPLICATE, flags, delay_ns, copy->original,
-                           copy->bytes);
-            }
-        }
+        note_copies_of(placing, kind, false, &again);
+        note_copies_of(placing, kind, true, &again);
     }
 }
 

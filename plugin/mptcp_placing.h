@@ -19,13 +19,19 @@ enum {
     WL_MP_RANGE_ENDS_MAPPING = 32 /* its last byte is that of a mapping; none in `mappings` */
 };
 
-/* What became of a segment's bytes. */
+/* Bytes of a segment that were sent before, in one way, and first by one frame. */
 typedef struct {
+    uint8_t kind; /* WL_MP_TCP_COPY, ... */
+    bool useful;
     uint32_t bytes;
-    uint32_t original;
+    uint32_t original; /* 0 unknown */
     int64_t original_ns;
-    bool started;
 } wl_mp_copy_t;
+
+/* A segment of 64 kB may repeat as many of one byte: what its further originals had is added to the
+ * last of its kind and usefulness. */
+#define WL_MP_COPIES 32u
+#define WL_MP_COPY_WAYS (WL_MP_KIND * 2u)
 
 typedef struct {
     wl_mptcp_t *mptcp;
@@ -37,10 +43,11 @@ typedef struct {
     uint32_t mapped, fresh;
     uint64_t mapping_end;   /* that the segment announces, DATA_FIN included; 0 none */
     uint32_t mapping_bytes; /* of one it announces for the first time; 0 none */
-    wl_mp_copy_t copies[WL_MP_KIND + 1][2]; /* by kind and usefulness */
-    wl_mp_range_t *last;                    /* the last new range */
-    uint64_t last_end;                      /* where it ends in the subflow's TCP sequence */
-    bool waits, delivers;                   /* behind a gap; what had been corrupt */
+    unsigned copy_count;
+    wl_mp_range_t *last;  /* the last new range */
+    uint64_t last_end;    /* where it ends in the subflow's TCP sequence */
+    bool waits, delivers; /* behind a gap; what had been corrupt */
+    wl_mp_copy_t copies[WL_MP_COPIES + WL_MP_COPY_WAYS]; /* last: the rest is set to 0 first */
 } wl_mp_placing_t;
 
 /* The segment whose bytes are placed; all that follow until its end are of it. */

@@ -292,6 +292,9 @@ void wl_show_value(proto_tree *tree, int id, tvbuff_t *tvb, enum ftenum type,
     case FT_BOOLEAN:
         item = proto_tree_add_boolean(tree, id, tvb, 0, 0, (uint32_t)value->integer);
         break;
+    case FT_UINT64:
+        item = proto_tree_add_uint64(tree, id, tvb, 0, 0, (uint64_t)value->integer);
+        break;
     case FT_INT8:
     case FT_INT16:
     case FT_INT32:

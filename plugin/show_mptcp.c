@@ -170,6 +170,7 @@ static bool get_dack_subflow(const source_t *source, wl_value_t *value)
 
 #define TIME FT_RELATIVE_TIME, BASE_NONE, NULL
 #define UINT FT_UINT32, BASE_DEC, NULL
+#define UINT64 FT_UINT64, BASE_DEC, NULL
 #define FRAME(type) FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(type)
 #define FLAG FT_BOOLEAN, BASE_NONE, NULL
 
@@ -201,7 +202,7 @@ static const field_t fields[] = {
     {"duplicate_useful", "Repetition useful", FLAG, ON(DUPLICATE),
      "data segment with bytes sent before", get_useful,
      "Whether those bytes were not DATA_ACKed yet when they were sent again"},
-    {"acked_bytes", "Bytes DATA_ACKed", UINT, ON(ACKED), "DATA_ACK of new data", get_value,
+    {"acked_bytes", "Bytes DATA_ACKed", UINT64, ON(ACKED), "DATA_ACK of new data", get_value,
      "Bytes this DATA_ACK newly covers, the DATA_FIN included"},
     {"dack_rtt", "DATA_ACK round trip", TIME, ON(DACK_RTT), "DATA_ACK of new data", get_value,
      "From a data segment to the first DATA_ACK that covers its last byte, on whatever subflow"},

@@ -186,7 +186,7 @@ static void take_copy(wl_table_t *table, wl_row_t *row, state_t *state, const wl
     unsigned kind = item->flags & WL_MP_KIND;
     double all = 0;
 
-    /* Useful and useless bytes of one segment are two items, and one packet. */
+    /* Bytes of several originals, or useful and useless, are items of one packet. */
     state->packets[kind] += !(item->flags & WL_MP_SAME_PACKET);
     state->bytes[kind] += item->aux;
     state->useful += item->flags & WL_MP_USEFUL ? item->aux : 0;
@@ -318,6 +318,8 @@ static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
             state->start_ns = context->time_ns;
             wl_table_set_real(table, rows->row[side], START,
                               (double)pinfo->rel_ts.secs + pinfo->rel_ts.nsecs / 1e9);
+            /* Where nothing is sent again, nothing was in vain; a number has no empty cell. */
+            wl_table_set_real(table, rows->row[side], USEFUL, 100);
         }
         wl_table_set_real(table, rows->row[side], DURATION,
                           (double)MAX(context->time_ns - state->start_ns, 0) / 1e9);

@@ -2,13 +2,15 @@
  * The table "mptcp,subflows": one row per direction of each subflow, and of each stream whose
  * connection is not known.
  *
- * A share is part of a sum that other rows change too. A row's own is right after every record, the
- * others follow after as many records as the connection has subflows, and when it closes.
+ * A share is part of a sum that other rows change too. Up to FEW subflows all shares are right after
+ * every record; of more, a row's own is, and the others follow after as many records as the
+ * connection has subflows, and when it closes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "mptcp_take.h"
 
+#define FEW 4
 #define MAX_CLOSES 16
 
 enum {
@@ -212,7 +214,7 @@ static void take_data(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item
     wl_table_set_real(table, row, UNIQUE, state->unique);
     state->whole->bytes += item->aux;
     state->whole->unique += (double)item->value;
-    if (++state->whole->since >= state->whole->rows->len) {
+    if (state->whole->rows->len <= FEW || ++state->whole->since >= state->whole->rows->len) {
         set_shares(table, state->whole);
     } else {
         set_share(table, row);

@@ -105,6 +105,17 @@ def test_checksums_with_data_fin(wrong, tmp_path):
     assert [right for _, _, right in to_server.checksums] == [not wrong]
 
 
+def test_data_ack_far_beyond(tmp_path):
+    """A DATA_ACK of 6 GB that were not captured counts all of them."""
+    file, peers = pair()
+    peers.acknowledge(START + 200 * MS, 1, peers.subflows[1], 1001 + 6 * 10**9)
+    capture, _, _ = check(file, tmp_path)
+    assert [groups["acked"] for groups in fields_of(capture).values() if "acked" in groups] == [
+        [(1000,)], [(6 * 10**9,)]]
+    rows = harness.table(capture, "mptcp,connections")
+    assert [row["DATA_ACKed bytes"] for row in rows] == [str(1000 + 6 * 10**9), "0"]
+
+
 FLOODS = {"joins": 10_000}
 
 

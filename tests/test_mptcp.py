@@ -44,14 +44,7 @@ def fields_of(capture, *passes):
 
 
 def collapse(group, tuples):
-    """What of a segment repeats data in one way counts as one, with what comes first of it."""
-    if group == "duplicate":
-        first = {}
-        for kind, original, delay, useful, size in tuples:
-            found = first.setdefault((kind, useful), [original, delay, 0])
-            found[2] += size
-        tuples = [(kind, original, delay, useful, size)
-                  for (kind, useful), (original, delay, size) in first.items()]
+    """New bytes: a 0 is none."""
     if group == "unique":
         tuples = [(size,) for size, in tuples if size]
     return sorted(tuples)
