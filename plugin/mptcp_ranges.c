@@ -24,7 +24,8 @@ typedef struct {
     wl_mp_range_t ranges[];
 } chunk_t;
 
-/* `from` is at most that of the chunk's first range, and behind all of the chunk before. */
+/* `from` is that of the chunk's first range, no less: what begins before it goes to the chunk before,
+ * and may end behind where a range was that is gone. */
 typedef struct {
     uint64_t from;
     chunk_t *chunk; /* never empty */
@@ -275,6 +276,7 @@ void wl_mp_ranges_remove(wl_mp_ranges_t *ranges, const wl_mp_range_t *range)
                 (ranges->used - place) * sizeof ranges->places[0]);
     } else if (index == chunk->first) {
         chunk->first++;
+        ranges->places[place].from = first_of(chunk)->from;
     } else {
         memmove(&chunk->ranges[index], &chunk->ranges[index + 1],
                 (chunk->first + chunk->count - index) * sizeof chunk->ranges[0]);

@@ -28,13 +28,13 @@ typedef struct {
     bool known[STREAMS];
 } bench_t;
 
-static void check_ranges(const wl_mp_ranges_t *ranges)
+static void check_ranges(wl_mp_ranges_t *ranges)
 {
     uint64_t end = 0;
     unsigned count = 0;
 
     for (const wl_mp_range_t *range = wl_mp_ranges_first(ranges); range != NULL;
-         range = range->next) {
+         range = wl_mp_ranges_next(ranges, range)) {
         CHECK(range->from < range->to);
         CHECK(count == 0 || range->from >= end);
         end = range->to;

@@ -155,6 +155,28 @@ static void test_in_bulk(void **state)
     g_rand_free(random);
 }
 
+/* A range that begins before a chunk and ends behind where its first range was. */
+static void test_over_a_gap(void **state)
+{
+    wl_mp_ranges_t *ranges = wl_mp_ranges_new();
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        wl_mp_ranges_insert(ranges, &(wl_mp_range_t){.from = i * 10, .to = i * 10 + 5});
+    }
+    for (unsigned i = 1; i < 999; i += 2) {
+        wl_mp_range_t *range = wl_mp_ranges_at(ranges, i * 10);
+        wl_mp_ranges_remove(ranges, range);
+        range = wl_mp_ranges_at(ranges, (i + 1) * 10);
+        wl_mp_ranges_remove(ranges, range);
+        range = wl_mp_ranges_insert(
+            ranges, &(wl_mp_range_t){.from = i * 10 - 3, .to = i * 10 + 17, .frame = i});
+        assert_int_equal(wl_mp_ranges_at(ranges, i * 10 + 13)->frame, i);
+        assert_ptr_equal(wl_mp_ranges_at(ranges, i * 10 - 3), range);
+    }
+    wl_mp_ranges_free(ranges);
+}
+
 /* An attacker's order of arrival must not cost the square: 200,000 ranges from the end to the
  * front, then searched, take a fraction of a second. */
 static void test_backwards_is_fast(void **state)
@@ -178,9 +200,8 @@ static void test_backwards_is_fast(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_bytes),
-        cmocka_unit_test(test_cover),
-        cmocka_unit_test(test_in_bulk),
+        cmocka_unit_test(test_against_bytes),     cmocka_unit_test(test_cover),
+        cmocka_unit_test(test_in_bulk),           cmocka_unit_test(test_over_a_gap),
         cmocka_unit_test(test_backwards_is_fast),
     };
 
