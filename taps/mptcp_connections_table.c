@@ -348,7 +348,7 @@ static void take(wl_table_t *table, const void *data, packet_info *pinfo)
         if (context.connection == NULL) {
             continue;
         }
-        if (context.subflow != subflow) {
+        if (subflow == NULL || context.subflow != subflow) {
             subflow = context.subflow;
             rows_of(table, context.connection, &rows);
             set_subflow(table, &rows, subflow->number, SUBFLOW_FAILED);

@@ -19,27 +19,18 @@ enum {
     SPREAD = DACK_RTT + WL_MP_TIME_COLUMNS,
     RESENT,
     OUT_OF_ORDER,
-    REINJECTED,
+    REINJECTED_TO,
     MPTCP_RESENT,
     JOIN_TIME,
     RESETS
 };
 
 static const wl_extra_t extras[] = {
+    WL_MP_FLOW_EXTRAS,
     [CONNECTIONS] = {"Connections", WL_EXTRA_UINT, 0, 0},
     [SUBFLOWS] = {"Subflows", WL_EXTRA_UINT, 0, 0},
-    [PACKETS] = {"Packets", WL_EXTRA_UINT, 8, 0},
-    [BYTES] = {"Bytes", WL_EXTRA_REAL, 12, 0},
-    [UNIQUE] = {"Unique bytes", WL_EXTRA_REAL, 0, 0},
-    WL_MP_TIME_EXTRAS(TCP_RTT, "TCP RTT"),
-    WL_MP_TIME_EXTRAS(DACK_RTT, "DATA_ACK RTT"),
     [SPREAD] = {"RTT spread mean (ms)", WL_EXTRA_REAL, 0, 3},
-    [RESENT] = {"TCP retransmissions", WL_EXTRA_UINT, 0, 0},
-    [OUT_OF_ORDER] = {"Out of order", WL_EXTRA_UINT, 0, 0},
-    [REINJECTED] = {"Reinjected here (bytes)", WL_EXTRA_REAL, 0, 0},
-    [MPTCP_RESENT] = {"MPTCP retransmitted (bytes)", WL_EXTRA_REAL, 0, 0},
     [JOIN_TIME] = {"Established after, mean (ms)", WL_EXTRA_REAL, 0, 3},
-    [RESETS] = {"Resets", WL_EXTRA_UINT, 0, 0},
 };
 
 /* One direction of a subflow, and of a connection. */
@@ -59,7 +50,8 @@ typedef struct {
 typedef struct {
     GHashTable *wholes; /* of the first row: connection's number * 2 + side -> whole_t */
     uint32_t last_connection;
-    uint32_t connections, subflows, packets, resent, out_of_order, resets, joins, spreads;
+    uint32_t connections, subflows, joins, spreads;
+    wl_mp_tcp_t counts;
     double bytes, unique, reinjected, resent_bytes, join_ns, spread_sum_ns;
     wl_summary_t *tcp, *dack;
 } state_t;
@@ -205,25 +197,14 @@ static void take_rtt(wl_table_t *table, const wl_mp_subflow_t *subflow, unsigned
 
 static void take_path(wl_table_t *table, const wl_mp_record_t *record)
 {
+    static const wl_mp_tcp_t columns = {PACKETS, RESENT, OUT_OF_ORDER, RESETS};
     const wl_path_record_t *path = record->path;
     unsigned side = record->subflow->side[record->direction];
     wl_row_t *row = row_of(table, record->subflow, side);
     state_t *state = state_of(row);
 
-    wl_table_set_uint(table, row, PACKETS, ++state->packets);
-    if (path == NULL) {
-        return;
-    }
-    if (path->flags & WL_PATH_RESENT) {
-        wl_table_set_uint(table, row, RESENT, ++state->resent);
-    }
-    if (path->flags & WL_PATH_OUT_OF_ORDER) {
-        wl_table_set_uint(table, row, OUT_OF_ORDER, ++state->out_of_order);
-    }
-    if (path->flags & WL_PATH_RESET) {
-        wl_table_set_uint(table, row, RESETS, ++state->resets);
-    }
-    if (path->flags & WL_PATH_SAMPLE) {
+    wl_mp_count_tcp(table, row, &state->counts, &columns, path);
+    if (path != NULL && (path->flags & WL_PATH_SAMPLE)) {
         take_rtt(table, record->subflow, !side, path->rtt_ns);
     }
 }
@@ -234,7 +215,7 @@ static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item
 
     if ((item->flags & WL_MP_KIND) == WL_MP_REINJECTED) {
         state->reinjected += item->aux;
-        wl_table_set_real(table, row, REINJECTED, state->reinjected);
+        wl_table_set_real(table, row, REINJECTED_TO, state->reinjected);
     } else if ((item->flags & WL_MP_KIND) == WL_MP_RESENT) {
         state->resent_bytes += item->aux;
         wl_table_set_real(table, row, MPTCP_RESENT, state->resent_bytes);

@@ -40,6 +40,7 @@ enum {
 };
 
 static const wl_extra_t extras[] = {
+    WL_MP_FLOW_EXTRAS,
     [STREAM] = {"TCP stream", WL_EXTRA_UINT, 0, 0},
     [PATH] = {"Path", WL_EXTRA_TEXT, 24, 0},
     [BACKUP] = {"Backup", WL_EXTRA_TEXT, 0, 0},
@@ -47,22 +48,12 @@ static const wl_extra_t extras[] = {
     [HANDSHAKE] = {"SYN to SYN,ACK (ms)", WL_EXTRA_REAL, 0, 3},
     [JOIN_TIME] = {"Established after (ms)", WL_EXTRA_REAL, 0, 3},
     [FIRST_DATA] = {"First data after (ms)", WL_EXTRA_REAL, 0, 3},
-    [PACKETS] = {"Packets", WL_EXTRA_UINT, 8, 0},
-    [BYTES] = {"Bytes", WL_EXTRA_REAL, 12, 0},
-    [UNIQUE] = {"Unique bytes", WL_EXTRA_REAL, 0, 0},
     [SHARE] = {"Contribution (%)", WL_EXTRA_REAL, 0, 3},
     [SHARE_ALL] = {"With duplicates (%)", WL_EXTRA_REAL, 0, 3},
-    WL_MP_TIME_EXTRAS(TCP_RTT, "TCP RTT"),
-    WL_MP_TIME_EXTRAS(DACK_RTT, "DATA_ACK RTT"),
-    [RESENT] = {"TCP retransmissions", WL_EXTRA_UINT, 0, 0},
-    [OUT_OF_ORDER] = {"Out of order", WL_EXTRA_UINT, 0, 0},
-    [REINJECTED_TO] = {"Reinjected here (bytes)", WL_EXTRA_REAL, 0, 0},
     [REINJECTED_FROM] = {"Reinjected elsewhere (bytes)", WL_EXTRA_REAL, 0, 0},
-    [MPTCP_RESENT] = {"MPTCP retransmitted (bytes)", WL_EXTRA_REAL, 0, 0},
     [BURSTS] = {"Bursts", WL_EXTRA_UINT, 0, 0},
     [BURST_BYTES] = {"Burst mean (bytes)", WL_EXTRA_REAL, 0, 0},
     [BURST_TIME] = {"Burst mean (ms)", WL_EXTRA_REAL, 0, 3},
-    [RESETS] = {"Resets", WL_EXTRA_UINT, 0, 0},
 };
 
 /* Of one direction of a connection: kept with the first of its rows. */
@@ -77,7 +68,8 @@ typedef struct {
 
 typedef struct {
     double bytes, unique, reinjected_to, reinjected_from, resent_bytes, burst_bytes, burst_ns;
-    uint32_t packets, resent, out_of_order, resets, bursts;
+    uint32_t bursts;
+    wl_mp_tcp_t counts;
     wl_summary_t *tcp, *dack;
     whole_t *whole;
     bool leads; /* owns `whole` */
@@ -374,25 +366,14 @@ static void take_item(wl_table_t *table, const wl_mp_context_t *context, const w
 /* What TCP tells of the frame itself. */
 static void take_path(wl_table_t *table, const wl_mp_record_t *record, bool placed)
 {
+    static const wl_mp_tcp_t columns = {PACKETS, RESENT, OUT_OF_ORDER, RESETS};
     const wl_path_record_t *path = record->path;
     unsigned side = placed ? record->subflow->side[record->direction] : record->direction;
     wl_row_t *row = row_of(table, record->subflow, placed, side), *other;
     state_t *state = state_of(row);
 
-    wl_table_set_uint(table, row, PACKETS, ++state->packets);
-    if (path == NULL) {
-        return;
-    }
-    if (path->flags & WL_PATH_RESENT) {
-        wl_table_set_uint(table, row, RESENT, ++state->resent);
-    }
-    if (path->flags & WL_PATH_OUT_OF_ORDER) {
-        wl_table_set_uint(table, row, OUT_OF_ORDER, ++state->out_of_order);
-    }
-    if (path->flags & WL_PATH_RESET) {
-        wl_table_set_uint(table, row, RESETS, ++state->resets);
-    }
-    if (path->flags & WL_PATH_SAMPLE) {
+    wl_mp_count_tcp(table, row, &state->counts, &columns, path);
+    if (path != NULL && (path->flags & WL_PATH_SAMPLE)) {
         /* An ACK tells of the data that goes the other way. */
         other = row_of(table, record->subflow, placed, !side);
         wl_mp_add_time(table, other, &state_of(other)->tcp, TCP_RTT, path->rtt_ns);

@@ -46,6 +46,23 @@ void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, un
     wl_table_set_times(table, row, extra, *summary);
 }
 
+void wl_mp_count_tcp(wl_table_t *table, wl_row_t *row, wl_mp_tcp_t *counts,
+                     const wl_mp_tcp_t *columns, const wl_path_record_t *path)
+{
+    unsigned flags = path != NULL ? path->flags : 0;
+
+    wl_table_set_uint(table, row, columns->packets, ++counts->packets);
+    if (flags & WL_PATH_RESENT) {
+        wl_table_set_uint(table, row, columns->resent, ++counts->resent);
+    }
+    if (flags & WL_PATH_OUT_OF_ORDER) {
+        wl_table_set_uint(table, row, columns->out_of_order, ++counts->out_of_order);
+    }
+    if (flags & WL_PATH_RESET) {
+        wl_table_set_uint(table, row, columns->resets, ++counts->resets);
+    }
+}
+
 void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned direction, char *text, size_t size)
 {
     char *address = wl_mp_address_text(subflow->address[direction], subflow->address_length);

@@ -58,6 +58,26 @@ void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, un
     [(first) + 5] = {name " p99 (ms)", WL_EXTRA_REAL, 0, 3},     \
     [(first) + 6] = {name " max (ms)", WL_EXTRA_REAL, 0, 3}
 
+/* The columns that a row of a subflow and one of a path have in common, each in its place; and what
+ * TCP tells of the row's frames. */
+#define WL_MP_FLOW_EXTRAS                                                  \
+    [PACKETS] = {"Packets", WL_EXTRA_UINT, 8, 0},                          \
+    [BYTES] = {"Bytes", WL_EXTRA_REAL, 12, 0},                             \
+    [UNIQUE] = {"Unique bytes", WL_EXTRA_REAL, 0, 0},                      \
+    WL_MP_TIME_EXTRAS(TCP_RTT, "TCP RTT"),                                 \
+    WL_MP_TIME_EXTRAS(DACK_RTT, "DATA_ACK RTT"),                           \
+    [RESENT] = {"TCP retransmissions", WL_EXTRA_UINT, 0, 0},               \
+    [OUT_OF_ORDER] = {"Out of order", WL_EXTRA_UINT, 0, 0},                \
+    [REINJECTED_TO] = {"Reinjected here (bytes)", WL_EXTRA_REAL, 0, 0},    \
+    [MPTCP_RESENT] = {"MPTCP retransmitted (bytes)", WL_EXTRA_REAL, 0, 0}, \
+    [RESETS] = {"Resets", WL_EXTRA_UINT, 0, 0}
+typedef struct {
+    unsigned packets, resent, out_of_order, resets;
+} wl_mp_tcp_t;
+/* Counts a frame; `columns`: which those four are. `path` may be NULL. */
+void wl_mp_count_tcp(wl_table_t *table, wl_row_t *row, wl_mp_tcp_t *counts,
+                     const wl_mp_tcp_t *columns, const wl_path_record_t *path);
+
 /* "address:port" of who sends in a direction of the subflow. */
 void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned direction, char *text, size_t size);
 
