@@ -62,17 +62,18 @@ void wl_latency_take_legs(wl_table_t *table, const wl_record_t *record, uint32_t
     if (legs == NULL) {
         return;
     }
+    /* Windows sort by text at first: these names come right behind "Publish QoS 2". */
     key = (wl_row_key_t){.rank = rank};
     if (record->event == WL_EVENT_PUBREC) {
-        key.text[0] = "  PUBLISH to PUBREC";
+        key.text[0] = "QoS 2 PUBLISH to PUBREC";
         key.rank += 1;
         time_ns = wl_span_ns(record->ex->request_first_ns, legs->pubrec_last_ns);
     } else if (record->event == WL_EVENT_PUBREL) {
-        key.text[0] = "  PUBREC to PUBREL";
+        key.text[0] = "QoS 2 PUBREC to PUBREL";
         key.rank += 2;
         time_ns = wl_span_ns(legs->pubrec_first_ns, legs->pubrel_last_ns);
     } else if (record->event == WL_EVENT_ANSWER && legs->pubrel_first_ns != WL_NO_TIME) {
-        key.text[0] = "  PUBREL to PUBCOMP";
+        key.text[0] = "QoS 2 PUBREL to PUBCOMP";
         key.rank += 3;
         time_ns = wl_span_ns(legs->pubrel_first_ns, record->ex->answer_last_ns);
     } else {

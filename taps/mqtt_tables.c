@@ -112,7 +112,7 @@ static const wl_table_def_t tables[] = {
         .cli = "mqtt,latency",
         .tap = "wirelat.mqtt",
         .keys = {"Exchange"},
-        .key_widths = {20},
+        .key_widths = {24},
         .counts = COUNTS,
         .take = take_latency,
     },

@@ -46,7 +46,7 @@ void wl_mqttsn_tables_register(void)
         .cli = "mqttsn,latency",
         .tap = "wirelat.mqttsn",
         .keys = {"Exchange"},
-        .key_widths = {20},
+        .key_widths = {24},
         .counts = WL_COUNTS_OF(LATE) | WL_COUNTS_OF(RETRIES) | WL_COUNTS_OF(DUPLICATES) |
                   WL_COUNTS_OF(ORPHANS) | WL_COUNTS_OF(REUSED),
         .take = take_latency,

@@ -17,7 +17,7 @@ import pytest
 import harness
 from oracle import packets
 from oracle.streams import connections
-from test_exchanges import said
+from test_exchanges import LOST, said
 
 pytestmark = pytest.mark.skipif(not harness.SHARED.exists(),
                                 reason="the shared captures are not here")
@@ -55,6 +55,8 @@ def rows(run, name):
 
 PUBLISHERS = {"mqtt-f10c2qos1medium_bbr": 60, "mqtt-f10c2qos1medium_loss2": 60,
               "mqtt-f1c1qos2medium": 5, "mqtt-f100000c1qos0small_burst": 300}
+if LOST is not None:
+    del PUBLISHERS[LOST.split("/", maxsplit=1)[0]]
 
 
 @pytest.mark.parametrize("run", PUBLISHERS)

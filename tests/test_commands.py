@@ -60,7 +60,7 @@ def test_latency_and_cdf_are_the_times_of_the_exchanges(captures):
     start = min(first for group in times.values() for first, _ in group)
     drawn = {series.name: series.points
              for series in wirelat_pictures.latency(captures(SAMPLE)).series}
-    assert len(drawn) == wirelat_pictures.MOST_SERIES and "others" in drawn
+    assert len(drawn) == wirelat_pictures.MOST_SERIES and list(drawn)[-1] == "others"
     for name in set(drawn) - {"others"}:
         assert drawn[name] == [((first - start) / 1e9, time) for first, time in times[name]]
     assert sum(map(len, drawn.values())) == sum(map(len, times.values()))
@@ -70,6 +70,12 @@ def test_latency_and_cdf_are_the_times_of_the_exchanges(captures):
         if name != "others":
             for value, percent in series.points:
                 assert sum(time <= value for _, time in times[name]) >= percent * int(count) / 100 - 1e-6
+
+
+def test_series_stand_in_the_order_of_their_numbers():
+    names = [f"stream {number}" for number in (13, 4, 0, 100)] + ["others"]
+    assert sorted(reversed(names), key=wirelat_pictures.place_of) == [
+        "stream 0", "stream 4", "stream 13", "stream 100", "others"]
 
 
 def truths(scene):
@@ -214,7 +220,7 @@ def test_tables_of_the_report(tmp_path):
                                 ("kafka-clients", "kafka,clients", 2)):
         printed = {tuple(row.values())[:keys]: row
                    for row in harness.table(SAMPLE, name, *harness.REASSEMBLE)
-                   if not row.get("Exchange", "").startswith("PUB")}
+                   if not row.get("Exchange", "").startswith("QoS 2 PUB")}
         shown = {tuple(row.values())[:keys]: row for row in rows_of(page.sections[section])}
         assert set(shown) == set(printed)
         for key, row in shown.items():
@@ -286,6 +292,14 @@ def test_page_in_a_browser(tmp_path, hostile):
     assert "<svg" in document and console == []
     document, console = browsed(hostile, tmp_path)
     assert "<title>&lt;b&gt;&amp;name.pcap - Wirelat</title>" in document and console == []
+
+
+@needs_gnuplot
+@pytest.mark.parametrize("name, card", [("cut", "<b>1</b><span>MPTCP connection<"),
+                                        ("two", "<b>2</b><span>MPTCP connections<")])
+def test_connections_are_counted_once(tmp_path, name, card):
+    """Tables have a row for each direction of them."""
+    assert card in report(harness.CAPTURES / f"mptcp_{name}-server.pcap", tmp_path).read_text()
 
 
 @needs_gnuplot

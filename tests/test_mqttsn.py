@@ -243,7 +243,7 @@ def test_table():
                            and e["frame"] == event["request"])
             rows[NAMES.get(request["kind"], f"Publish QoS {request['qos']}")]["times"].append(
                 event["time"] / 1e6)
-    assert {name for name in printed if not name.startswith("PUB")} == set(rows)
+    assert {name for name in printed if not name.startswith("QoS 2 PUB")} == set(rows)
     for name, row in rows.items():
         found = printed[name]
         assert int(found["Requests"]) == row["requests"]
@@ -256,7 +256,7 @@ def test_table():
     assert sum(int(row["Duplicates"]) for row in printed.values()) == 3
     assert sum(int(row["Orphans"]) for row in printed.values()) == 6
     assert sum(int(row["Reused ids"]) for row in printed.values()) == 2
-    assert int(printed["PUBLISH to PUBREC"]["Answered"]) == 5
+    assert int(printed["QoS 2 PUBLISH to PUBREC"]["Answered"]) == 5
 
 
 def test_preference_and_decode_as_are_the_same():

@@ -16,7 +16,7 @@ CAPTURES = [path for path in OWN + SHARED if not path.stem.startswith("derived_"
             and "sv-" not in path.stem]
 KINDS = {1: "Connect", 3: "Subscribe", 4: "Unsubscribe", 5: "Ping", 6: "Re-authenticate"}
 STEPS = ("AUTH of the client", "AUTH of the broker")
-LEGS = {"pubrec": "PUBLISH to PUBREC", "pubrel": "PUBREC to PUBREL", "pubcomp": "PUBREL to PUBCOMP"}
+LEGS = {"pubrec": "QoS 2 PUBLISH to PUBREC", "pubrel": "QoS 2 PUBREC to PUBREL", "pubcomp": "QoS 2 PUBREL to PUBCOMP"}
 DIRECTIONS = ("client to broker", "broker to client")
 ACKS = {-1: "Produce (acks=all)", 0: "Produce (acks=0)", 1: "Produce (acks=1)",
         None: "Produce (acks unknown)"}

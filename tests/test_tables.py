@@ -111,7 +111,7 @@ def test_latency_and_clients(capture, protocol):
         keys = list(rows[0])[:list(rows[0]).index("Requests")] if rows else []
         expected = expected_rows(capture, f"wirelat.{protocol}",
                                  client_of if "Client" in keys else row_of)
-        rows = [row for row in rows if not row[keys[0]].startswith("PUB")]  # legs: see below
+        rows = [row for row in rows if not row[keys[0]].startswith("QoS 2 PUB")]  # legs: see below
         found = {tuple(row[k] for k in keys) if len(keys) > 1 else row[keys[0]]: row
                  for row in rows}
         assert set(found) == set(expected)
@@ -123,8 +123,8 @@ def test_legs_of_qos_2():
     capture = harness.CAPTURES / "mqtt_basic.pcapng"
     rows = {row["Exchange"]: row for row in harness.table(capture, "mqtt,latency")}
     events = harness.events(capture)
-    for field, name in (("pubrec_time", "PUBLISH to PUBREC"), ("pubrel_time", "PUBREC to PUBREL"),
-                        ("pubcomp_time", "PUBREL to PUBCOMP")):
+    for field, name in (("pubrec_time", "QoS 2 PUBLISH to PUBREC"), ("pubrel_time", "QoS 2 PUBREC to PUBREL"),
+                        ("pubcomp_time", "QoS 2 PUBREL to PUBCOMP")):
         times = [harness.time_of(event, field) / 1e6 for event in events
                  if f"wirelat.mqtt.{field}" in event]
         assert int(rows[name]["Answered"]) == len(times) > 2
@@ -135,7 +135,7 @@ def test_rows_are_in_the_order_of_a_session():
     rows = [row["Exchange"] for row in harness.table(harness.CAPTURES / "mqtt_basic.pcapng",
                                                      "mqtt,latency")]
     assert rows == ["Connect", "Publish QoS 0", "Publish QoS 1", "Publish QoS 2",
-                    "PUBLISH to PUBREC", "PUBREC to PUBREL", "PUBREL to PUBCOMP", "Subscribe",
+                    "QoS 2 PUBLISH to PUBREC", "QoS 2 PUBREC to PUBREL", "QoS 2 PUBREL to PUBCOMP", "Subscribe",
                     "Unsubscribe", "Ping"]
 
 

@@ -4,6 +4,7 @@ for gnuplot, or None where there is nothing to draw.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import collections
+import re
 import shutil
 import subprocess
 
@@ -17,7 +18,8 @@ Series = collections.namedtuple("Series", "name style points")
 Picture = collections.namedtuple("Picture", "title x y settings series")
 
 COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d",
-           "#4b5563", "#ea580c", "#4f46e5", "#0d9488")
+           "#1f2937", "#fb7185", "#92400e", "#38bdf8")
+OTHERS, OTHERS_COLOUR = "others", "#9ca3af"
 
 
 def thinned(points):
@@ -33,15 +35,21 @@ def thinned(points):
 
 
 def grouped(items, name_of, point_of):
-    """name -> points; the groups beyond MOST_SERIES together as the last."""
+    """name -> points, numbers in names in their order (stream 4 before stream 13); the groups beyond
+    MOST_SERIES together as the last."""
     groups = collections.defaultdict(list)
     for item in items:
         groups[name_of(item)].append(point_of(item))
     names = sorted(groups, key=lambda name: -len(groups[name]))
     rest = [point for name in names[MOST_SERIES - 1:] for point in groups[name]]
     if len(names) > MOST_SERIES:
-        groups = {**{name: groups[name] for name in names[:MOST_SERIES - 1]}, "others": sorted(rest)}
-    return dict(sorted(groups.items()))
+        groups = {**{name: groups[name] for name in names[:MOST_SERIES - 1]}, OTHERS: sorted(rest)}
+    return {name: groups[name] for name in sorted(groups, key=place_of)}
+
+
+def place_of(name):
+    return name == OTHERS, [int(part) if part.isdecimal() else part
+                            for part in re.split(r"([0-9]+)", name)]
 
 
 def answered(capture):
@@ -212,7 +220,10 @@ def commands(picture, kind):
         lines.append(f"$d{place} << EOD")
         lines += [f"{x:.9g} {y:.9g}" for x, y in series.points]
         lines.append("EOD")
-        plots.append(f"$d{place} {STYLES[series.style]} linecolor '{COLOURS[place % len(COLOURS)]}'"
+        colour = COLOURS[place % len(COLOURS)]
+        if series.name.startswith(OTHERS):
+            colour = OTHERS_COLOUR
+        plots.append(f"$d{place} {STYLES[series.style]} linecolor '{colour}'"
                      f" title {quoted(series.name)}")
     return "\n".join([*lines, "plot " + ", ".join(plots), ""])
 
