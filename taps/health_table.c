@@ -61,7 +61,7 @@ typedef struct {
 } tally_t;
 
 static const char good[] = "Nothing found that makes the results unreliable";
-static const char bad[] = "Read the rows below before trusting the tables";
+static const char bad[] = "Read the other rows before trusting the tables";
 
 static wl_row_t *verdict_row(wl_table_t *table)
 {

@@ -23,7 +23,8 @@ LATE_NS = 8_000_000  # what a busy machine may add to a single exchange
 BROKER_MS = (20, 45)  # record_kafka.c, rtt_ms
 API_KEYS = {"produce": 0, "fetch": 1, "listoffsets": 2, "metadata": 3, "offsetcommit": 8,
             "offsetfetch": 9, "findcoordinator": 10, "joingroup": 11, "heartbeat": 12,
-            "leavegroup": 13, "syncgroup": 14, "apiversions": 18}
+            "leavegroup": 13, "syncgroup": 14, "apiversions": 18,
+            "gettelemetrysubscriptions": 71, "pushtelemetry": 72}  # asked for since librdkafka 2.5
 
 pytestmark = pytest.mark.skipif(delay_box.problem() is not None, reason=str(delay_box.problem()))
 

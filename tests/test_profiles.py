@@ -6,6 +6,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import csv
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -45,6 +46,14 @@ def tshark(profile, *arguments):
 
 def test_all_profiles_are_tested():
     assert set(PROFILE) == {path.name for path in PROFILES.iterdir()}
+
+
+@every_profile
+def test_columns_have_widths(profile):
+    """Of each but the last, which takes what is left. Wireshark names them without occurrence."""
+    shown = re.findall(r'", "(%\w+(?::wirelat[\w.]+)?)', (PROFILES / profile / "preferences").read_text())
+    wide = re.findall(r'^\t"?(%[\w:.]+)"?, \d+,?$', (PROFILES / profile / "recent").read_text(), re.M)
+    assert wide == shown[:-1] and shown[-1] == "%i" and len(shown) > 10
 
 
 @every_profile
