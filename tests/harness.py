@@ -105,6 +105,27 @@ def plain_fields(capture, names, *arguments, **options):
 
 
 @functools.cache
+def splits_streams(capture):
+    """Whether Wireshark begins another tcp.stream at the SYN,ACK of a connection it knows: 4.4 and 4.6
+    do where an ACK or another SYN,ACK came before. Streams are then not what TCP says."""
+    if series() == "4.0":
+        return False
+    first = {}
+    for stream, flags, seq, ack, *ends in plain_fields(
+            capture, ["tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "ip.src",
+                      "tcp.srcport", "ip.dst", "tcp.dstport"], "-Y", "tcp.flags.syn == 1"):
+        if "," in flags + seq:
+            continue  # TCP within TCP, or quoted in an ICMP message
+        if int(flags, 16) & 0x10:
+            key = (*ends[2:], *ends[:2], int(ack))
+        else:
+            key = (*ends, (int(seq) + 1) % 2**32)
+        if first.setdefault(key, stream) != stream:
+            return True
+    return False
+
+
+@functools.cache
 def events(capture, *arguments, check=True, protocols=PROTOCOLS):
     """Every event of every exchange: a dictionary per subtree, fields by their full names, and
     "frame" its frame number. -T json keeps the fields of each subtree together."""

@@ -71,6 +71,8 @@ def differences(found, fields, leave_out=()):
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
 def test_fields(capture):
+    if harness.splits_streams(capture):
+        pytest.skip("this Wireshark splits a stream at its SYN,ACK")
     fields = oracle(capture)[0]
     assert not differences(fields_of(capture, "-2"), fields)[:20]
     if capture.parent != PUBLIC:  # one of these holds no connection at all
@@ -151,6 +153,8 @@ def test_sharkd(name):
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
 def test_events(capture):
+    if harness.splits_streams(capture):
+        pytest.skip("this Wireshark splits a stream at its SYN,ACK")
     wanted = []
     for number, (connection, both) in enumerate(zip(*oracle(capture)[1:])):
         for event in mptcp_events.events(connection, both):

@@ -79,6 +79,8 @@ def known(cells):
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
 def test_rows(capture):
+    if harness.splits_streams(capture):
+        pytest.skip("this Wireshark splits a stream at its SYN,ACK")
     fields, connections, directions = oracle(capture)
     by_connection, by_subflow, _ = tables_of(capture)
     wrong = []

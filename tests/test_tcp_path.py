@@ -54,6 +54,8 @@ def close(column, printed, expected):
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("passes", [(), ("-2",)], ids=["one-pass", "two-passes"])
 def test_streams(capture, passes):
+    if harness.splits_streams(capture):
+        pytest.skip("this Wireshark splits a stream at its SYN,ACK")
     rows = {(row["Stream"], row["From"]): row
             for row in harness.table(capture, "wirelat,streams", *ALL, *passes)}
     streams = tcp_path.streams(capture)
