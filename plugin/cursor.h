@@ -42,6 +42,17 @@ static inline uint32_t take_be(cursor_t *cursor, unsigned size)
     return value;
 }
 
+/* Where the caller knows that the bytes are there. */
+static inline uint32_t be16(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 8 | bytes[1];
+}
+
+static inline uint32_t be32(const uint8_t *bytes)
+{
+    return be16(bytes) << 16 | be16(bytes + 2);
+}
+
 /* MQTT 5.0 section 1.5.5; Kafka's unsigned varint is the same, one byte longer. */
 static inline uint32_t take_varint(cursor_t *cursor)
 {

@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "cursor.h"
 #include "match_mqtt.h"
 
 #define MQTT_LENGTH_BYTES 4
@@ -22,16 +23,6 @@
 #define KAFKA_CLIENT_MAX 1024
 /* How many headers in a row are looked at to confirm one. */
 #define MAX_CHAIN 4
-
-static uint32_t read_be32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
-static uint32_t read_be16(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 8 | bytes[1];
-}
 
 /* Text without control characters. The last character may be cut by the end of the bytes. */
 static bool is_text(const uint8_t *bytes, uint32_t length, bool cut)
@@ -61,7 +52,7 @@ static wl_header_t judge_publish(const uint8_t *body, uint32_t available, uint32
     if (available < 2) {
         return WL_HEADER_WEAK;
     }
-    topic = read_be16(body);
+    topic = be16(body);
     if (topic + 2 > remaining) {
         return WL_HEADER_IMPOSSIBLE;
     }
@@ -125,7 +116,7 @@ static bool ack_fits(unsigned type, const uint8_t *body, uint32_t available, uin
     static const uint8_t of_publish[] = {0, 0x10}, of_release[] = {0};
     bool publish = type == WL_PUBACK || type == WL_PUBREC;
 
-    if (available >= 2 && read_be16(body) == 0) {
+    if (available >= 2 && be16(body) == 0) {
         return false;
     }
     if (available >= 3 && !is_reason(body[2], publish ? of_publish : of_release, publish ? 2 : 1)) {
@@ -152,7 +143,7 @@ static bool codes_fit(const uint8_t *body, uint32_t available, uint32_t remainin
     uint32_t length, size, start = 2;
 
     if (available < 3) {
-        return available < 2 || read_be16(body) != 0;
+        return available < 2 || be16(body) != 0;
     }
     size = read_varint(body + 2, available - 2, &length);
     if (size > 0 && length > 0 && 2 + size + length < remaining) {
@@ -163,7 +154,7 @@ static bool codes_fit(const uint8_t *body, uint32_t available, uint32_t remainin
             return false;
         }
     }
-    return read_be16(body) != 0;
+    return be16(body) != 0;
 }
 
 /* SUBSCRIBE, UNSUBSCRIBE: an id, in 5.0 properties, and filters. */
@@ -174,7 +165,7 @@ static bool filter_fits(const uint8_t *body, uint32_t available, uint32_t remain
     if (available < skip + 2) {
         return remaining > skip + 2;
     }
-    length = read_be16(body + skip);
+    length = be16(body + skip);
     return length > 0 && skip + 2 + length <= remaining &&
            is_text(body + skip + 2, MIN(MIN(available - skip - 2, length), MQTT_TOPIC_LOOK),
                    MIN(available - skip - 2, MQTT_TOPIC_LOOK) < length);
@@ -185,12 +176,12 @@ static bool subscribe_fits(const uint8_t *body, uint32_t available, uint32_t rem
     uint32_t length, size;
 
     if (available < 3) {
-        return available < 2 || read_be16(body) != 0;
+        return available < 2 || be16(body) != 0;
     }
     size = read_varint(body + 2, available - 2, &length);
-    return read_be16(body) != 0 && (filter_fits(body, available, remaining, 2) ||
-                                    (size > 0 && length < remaining &&
-                                     filter_fits(body, available, remaining, 2 + size + length)));
+    return be16(body) != 0 && (filter_fits(body, available, remaining, 2) ||
+                               (size > 0 && length < remaining &&
+                                filter_fits(body, available, remaining, 2 + size + length)));
 }
 
 static bool body_fits(unsigned type, const uint8_t *body, uint32_t available, uint32_t remaining)
@@ -208,7 +199,7 @@ static bool body_fits(unsigned type, const uint8_t *body, uint32_t available, ui
     case WL_SUBACK:
         return codes_fit(body, available, remaining);
     case WL_UNSUBACK:
-        return remaining == 2 ? available < 2 || read_be16(body) != 0
+        return remaining == 2 ? available < 2 || be16(body) != 0
                               : codes_fit(body, available, remaining);
     case WL_SUBSCRIBE:
     case WL_UNSUBSCRIBE:
@@ -287,13 +278,13 @@ static wl_header_t judge_kafka_request(const uint8_t *bytes, uint32_t available,
     if (available < KAFKA_CLIENT_OFFSET) {
         return WL_HEADER_WEAK;
     }
-    if (read_be16(bytes + 4) > 127 || read_be16(bytes + 6) > 31) {
+    if (be16(bytes + 4) > 127 || be16(bytes + 6) > 31) {
         return WL_HEADER_IMPOSSIBLE;
     }
     if (length == KAFKA_MIN_REQUEST || available < KAFKA_CLIENT_OFFSET + 2) {
         return WL_HEADER_WEAK;
     }
-    client = (int16_t)read_be16(bytes + KAFKA_CLIENT_OFFSET);
+    client = (int16_t)be16(bytes + KAFKA_CLIENT_OFFSET);
     available -= KAFKA_CLIENT_OFFSET + 2;
     if (client < -1 || client > KAFKA_CLIENT_MAX || client + 10 > length) {
         return WL_HEADER_IMPOSSIBLE;
@@ -313,7 +304,7 @@ wl_header_t wl_header_kafka(const uint8_t *bytes, uint32_t available,
     if (available < 4) {
         return WL_HEADER_INCOMPLETE;
     }
-    size = (int32_t)read_be32(bytes);
+    size = (int32_t)be32(bytes);
     if (size < KAFKA_MIN_RESPONSE || size > KAFKA_MAX_LENGTH) {
         return WL_HEADER_IMPOSSIBLE;
     }
@@ -325,7 +316,7 @@ wl_header_t wl_header_kafka(const uint8_t *bytes, uint32_t available,
         return WL_HEADER_WEAK;
     }
     /* Clients count up: an answer's id lies between those of the requests seen. */
-    id = (int32_t)read_be32(bytes + 4);
+    id = (int32_t)be32(bytes + 4);
     return (int32_t)((uint32_t)id - (uint32_t)context->first_id) >= 0 &&
                    (int32_t)((uint32_t)context->last_id - (uint32_t)id) >= 0
                ? WL_HEADER_STRONG

@@ -16,6 +16,7 @@
 
 #include <epan/prefs.h>
 
+#include "cursor.h"
 #include "frame_rules.h"
 #include "framing_ws.h"
 #include "lookup.h"
@@ -211,12 +212,9 @@ static uint32_t find_start(const framed_t *framed, half_t *half, uint32_t frame,
 static void learn_ids(conversation_state_t *state, const uint8_t *bytes, uint32_t length)
 {
     for (uint32_t offset = 0; offset + 12 <= length;) {
-        uint32_t size = (uint32_t)bytes[offset] << 24 | (uint32_t)bytes[offset + 1] << 16 |
-                        (uint32_t)bytes[offset + 2] << 8 | bytes[offset + 3];
-        const uint8_t *id = bytes + offset + 8;
+        uint32_t size = be32(bytes + offset);
 
-        state->last_id =
-            (int32_t)((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3]);
+        state->last_id = (int32_t)be32(bytes + offset + 8);
         if (!state->ids_known) {
             state->first_id = state->last_id;
             state->ids_known = true;

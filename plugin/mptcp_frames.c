@@ -234,14 +234,17 @@ void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl
 {
     static wl_mp_record_t record; /* one a frame, and taps run before the next */
     static wl_path_record_t path;
-    bool tapped = wl_mptcp_is_tapped(), wanted = wl_mptcp_is_wanted(tree);
     wl_mp_record_t shown;
+    bool tapped, wanted;
     uint32_t side;
 
     if (mptcp == NULL ||
         !wl_mp_log_find(wl_mptcp_log(mptcp), pinfo->num, &side, &record.items, &record.count)) {
         return;
     }
+    /* Wireshark looks through all its listeners for the one: not for frames of other traffic. */
+    tapped = wl_mptcp_is_tapped();
+    wanted = wl_mptcp_is_wanted(tree);
     record.mptcp = mptcp;
     record.subflow = wl_mptcp_subflow(mptcp, side >> 2);
     record.direction = side >> 1 & 1;

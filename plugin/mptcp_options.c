@@ -78,11 +78,6 @@ static bool read_join(cursor_t *cursor, uint8_t low, wl_mp_options_t *options)
     return true;
 }
 
-static uint32_t be32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
 /* A number of 4 or 8 bytes; moves on behind it. */
 static uint64_t number_at(const uint8_t **at, bool wide)
 {
@@ -119,8 +114,8 @@ static bool read_dss(cursor_t *cursor, uint8_t low, wl_mp_options_t *options)
     if (dss->has_mapping) {
         dss->dsn = number_at(&at, dss->dsn_wide);
         dss->subflow_seq = be32(at);
-        dss->length = (uint16_t)(at[4] << 8 | at[5]);
-        dss->checksum = dss->has_checksum ? (uint16_t)(at[6] << 8 | at[7]) : 0;
+        dss->length = (uint16_t)be16(at + 4);
+        dss->checksum = dss->has_checksum ? (uint16_t)be16(at + 6) : 0;
     }
     return true;
 }

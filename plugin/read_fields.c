@@ -9,6 +9,8 @@
 
 #include <wsutil/wslog.h>
 
+#include "cursor.h"
+
 #define WS_LOG_DOMAIN "Wirelat"
 #define TCP_MIN_HEADER 20
 #define MIN_IP_HEADER 20
@@ -89,16 +91,6 @@ static int64_t time_of(const nstime_t *time)
         return WL_NO_TIME;
     }
     return (int64_t)time->secs * 1000000000 + time->nsecs;
-}
-
-static uint32_t be16(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 8 | bytes[1];
-}
-
-static uint32_t be32(const uint8_t *bytes)
-{
-    return be16(bytes) << 16 | be16(bytes + 2);
 }
 
 /* RFC 8200 section 4: part of a fragment, if one of the headers before TCP says so. */

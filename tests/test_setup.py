@@ -78,7 +78,7 @@ def test_install_for_this_user(tmp_path):
     # They use that user's plugin, and none but that.
     plugin.unlink()
     run = subprocess.run([tmp_path / ".local/bin/wirelat-plot", SAMPLE], capture_output=True,
-                         text=True, env={**os.environ, "HOME": str(tmp_path)})
+                         text=True, cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)})
     assert run.returncode == 1 and "not installed" in run.stderr
 
 
