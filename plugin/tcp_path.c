@@ -361,7 +361,8 @@ static uint32_t new_bytes(const wl_segment_t *segment, bool started, uint32_t ne
     uint32_t start = segment->seq + ((segment->flags & WL_TCP_SYN) != 0);
     uint32_t end = start + segment->length;
 
-    if (!started || !wl_seq_before(start, next_seq)) {
+    /* Without payload, numbers half of sequence space apart would each be before the other. */
+    if (segment->length == 0 || !started || !wl_seq_before(start, next_seq)) {
         return segment->length;
     }
     return wl_seq_before(next_seq, end) ? end - next_seq : 0;

@@ -225,6 +225,20 @@ static void test_jitter_leaves_pauses_out(void **state)
     wl_paths_free(talk.paths);
 }
 
+/* Found by the fuzzer: a FIN half of sequence space away had 2^31 new bytes. */
+static void test_a_fin_far_away_has_no_bytes(void **state)
+{
+    talk_t talk;
+
+    (void)state;
+    start(&talk);
+    shake(&talk);
+    say(&talk, 0, 10, WL_TCP_ACK, 1, 100, 1);
+    say(&talk, 0, 11, WL_TCP_ACK | WL_TCP_FIN, 101 + 0x80000000u, 0, 1);
+    assert_int_equal(talk.record.bytes, 0);
+    wl_paths_free(talk.paths);
+}
+
 static void test_a_copy_counts_nowhere(void **state)
 {
     talk_t talk;
@@ -379,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_duplicate_acks_and_resets),
         cmocka_unit_test(test_jitter_leaves_pauses_out),
         cmocka_unit_test(test_a_copy_counts_nowhere),
+        cmocka_unit_test(test_a_fin_far_away_has_no_bytes),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_handshake_seen_in_passing),
         cmocka_unit_test(test_resent_of_exchanges),
