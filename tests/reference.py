@@ -63,6 +63,12 @@ def fields():
                    f"{known} | {cell(title)}{': ' + cell(meaning) if meaning else ''} |")
 
 
+def values(meaning):
+    """4.4 writes "true or false"; 4.6 gives the short names of choices too, and those second."""
+    meaning = re.sub("true or false", "TRUE or FALSE", meaning)
+    return re.sub("One of: .* Equivalently, one of: ", "One of: ", meaning)
+
+
 def preferences():
     yield "\n## Preferences `wirelat.*`\n"
     yield "| preference | default | meaning |\n| --- | --- | --- |"
@@ -70,7 +76,7 @@ def preferences():
     for line in generated("-G", "defaultprefs"):
         found = re.fullmatch(r"#?wirelat\.(\w+): ?(.*)", line)
         if found:
-            yield f"| `{found.group(1)}` | {cell(found.group(2))} | {cell(' '.join(text))} |"
+            yield f"| `{found.group(1)}` | {cell(found.group(2))} | {cell(values(' '.join(text)))} |"
         text = [*text, line.lstrip("# ")] if line.startswith("# ") and not found else []
 
 

@@ -158,7 +158,6 @@ def copied_filter(desktop, before):
     return text if text and text != before else None
 
 
-@pytest.mark.skipif(harness.series() != "4.0", reason="its place in the menu is that of 4.0")
 def test_lua_report_in_the_tools_menu(desktop):
     capture = desktop.capture(CAPTURE)
     script = desktop.capture(TOP / "lua/report.lua")

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import difflib
+import re
 
 import pytest
 
@@ -11,7 +12,6 @@ import recipes
 import reference
 
 
-@pytest.mark.skipif(harness.series() != "4.0", reason="later series word tshark's lists otherwise")
 def test_page_is_up_to_date():
     """Else run tests/reference.py."""
     there, now = reference.PAGE.read_text(), reference.page()
@@ -44,9 +44,29 @@ def test_fields_of_mptcp_are_known_in_the_pass_the_page_says(capture):
             assert not any(here) and (any(there) or "two" in capture), row
 
 
-@pytest.mark.skipif(harness.series() != "4.0", reason="the page is made with 4.0")
+def late_requests(capture):
+    """Whether this Wireshark reads requests out of segments that were sent again, as 4.6 does."""
+    return bool(harness.plain_fields(
+        capture, ["frame.number"], "-Y",
+        "mqtt.qos > 0 && (tcp.analysis.out_of_order || tcp.analysis.retransmission)",
+        with_plugin=False))
+
+
+def comparable(page):
+    """The lines of the page in which series do not differ: io,stat pads an interval's end otherwise
+    in 4.6, and gives that of the last one in full."""
+    lines = [re.sub(r"\| *(\S+) <> *\S+ *\|", r"| \1 <> |", line) for line in page.splitlines()]
+    if late_requests(harness.CAPTURES / "mqtt_loss.pcapng"):
+        unasked = "Answers whose request was not captured"
+        assert any(unasked in line for line in lines)
+        return [line for line in lines if unasked not in line]
+    return lines
+
+
 def test_recipes_give_what_the_page_says():
-    """Else run tests/recipes.py, and look at what changed."""
+    """Else run tests/recipes.py, and look at what changed. The page is made with 4.0."""
     text = recipes.PAGE.read_text()
     assert len(recipes.commands(text)) >= 9
-    assert recipes.filled(text) == text
+    filled = recipes.filled(text)
+    assert comparable(filled) == comparable(text)
+    assert filled == text or harness.series() != "4.0"

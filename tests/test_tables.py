@@ -217,6 +217,24 @@ def test_health_names_the_setting_that_is_off():
     assert what not in on
 
 
+def test_health_counts_answers_without_request():
+    """Of segments sent again or out of order TCP passes on none (4.0, 4.4), or those with which a
+    message that has begun is whole (4.6): as many answers have no request as fields can show."""
+    capture = harness.CAPTURES / "mqtt_loss.pcapng"
+    asked, unasked = set(), []
+    for frame, stream, kind, number in harness.plain_fields(
+            capture, ["frame.number", "tcp.stream", "mqtt.msgtype", "mqtt.msgid"],
+            "-Y", "mqtt.msgtype in {3, 4} && mqtt.msgid"):
+        assert kind in ("3", "4")  # one message in a frame
+        if kind == "3":
+            asked.add((stream, number))
+        elif (stream, number) not in asked:
+            unasked.append(frame)
+    (row,) = [row for row in harness.table(capture, "wirelat,health")
+              if row["What"] == "Answers whose request was not captured"]
+    assert (int(row["Count"]), row["First frame"]) == (len(unasked), unasked[0])
+
+
 def brokers_of(capture):
     """Broker of each frame of a Kafka stream, as address:port."""
     names = ["frame.number", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"]
