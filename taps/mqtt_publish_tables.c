@@ -137,13 +137,15 @@ static unsigned size_class(uint32_t size)
     return above;
 }
 
-/* The text of a class. */
+/* The text of a class. Windows sort it as text: blanks bring the first digits below each other. */
 static void size_name(unsigned above, wl_row_key_t *key)
 {
+    int width = g_snprintf(key->buffer, sizeof key->buffer, "%u", boundaries[boundary_count - 1]);
+
     if (above == boundary_count) {
         g_snprintf(key->buffer, sizeof key->buffer, "from %u", boundaries[above - 1]);
     } else {
-        g_snprintf(key->buffer, sizeof key->buffer, "%u - %u",
+        g_snprintf(key->buffer, sizeof key->buffer, "%*u - %u", width,
                    above > 0 ? boundaries[above - 1] : 0, boundaries[above] - 1);
     }
     key->text[1] = key->buffer;

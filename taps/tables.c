@@ -22,6 +22,9 @@
 /* Longer names are cut in tables (not in fields): a window with 64 kB cells is of no use. */
 #define MAX_TEXT 200
 
+/* Of a key that is a number: digits of the largest. */
+#define NUMBER_WIDTH 10
+
 #define LATENCY_COLUMNS 10
 #define REQUEST_COLUMNS 3 /* of those */
 #define PART_COLUMNS 3
@@ -286,6 +289,17 @@ static const char *shown_text(const char *text, char cut[MAX_TEXT + 4])
     return text;
 }
 
+/* The text of a key column. */
+static const char *shown_key(const wl_table_t *table, unsigned column, const char *text,
+                             char cut[MAX_TEXT + 4])
+{
+    if (text == NULL || !(table->def->number_keys & 1u << column)) {
+        return shown_text(text, cut);
+    }
+    g_snprintf(cut, MAX_TEXT + 4, "%*s", NUMBER_WIDTH, text);
+    return cut;
+}
+
 /* A copy of a cell's text that stays. */
 static const char *keep_text(wl_table_t *table, const char *text)
 {
@@ -306,7 +320,7 @@ static wl_row_t *find_or_add_row(wl_table_t *table, const wl_row_key_t *key)
     wl_row_t *row;
 
     for (unsigned i = 0; i < table->keys; i++) {
-        text[i] = shown_text(key->text[i], cut[i]);
+        text[i] = shown_key(table, i, key->text[i], cut[i]);
         g_strlcat(joined, text[i], sizeof joined);
         g_strlcat(joined, "\x1f", sizeof joined);
     }
@@ -596,6 +610,16 @@ static void add_column(wl_table_t *table, stat_tap_table_item_enum type, const c
                                                       : g_strdup_printf("%%%du", width);
 }
 
+/* Makes a column of texts one of numbers: texts as long as any number, to the right. */
+static void align_number(stat_tap_table_item *column, const char *header)
+{
+    g_free((char *)column->column_name);
+    g_free((char *)column->field_format);
+    column->align = TAP_ALIGN_RIGHT;
+    column->column_name = g_strdup_printf("%*s", NUMBER_WIDTH, header);
+    column->field_format = g_strdup_printf("%%%ds", NUMBER_WIDTH);
+}
+
 static void add_columns(wl_table_t *table, const wl_table_def_t *def)
 {
     static const char *const part_columns[] = {"mean", "p95", "max"};
@@ -603,6 +627,9 @@ static void add_columns(wl_table_t *table, const wl_table_def_t *def)
     for (; table->keys < WL_MAX_KEYS && def->keys[table->keys] != NULL; table->keys++) {
         add_column(table, TABLE_ITEM_STRING, def->keys[table->keys], def->key_widths[table->keys],
                    0);
+        if (def->number_keys & 1u << table->keys) {
+            align_number(&table->ui.fields[table->keys], def->keys[table->keys]);
+        }
     }
     for (unsigned i = 0; !def->without_latency && i < LATENCY_COLUMNS; i++) {
         add_column(table, latency_columns[i].is_time ? TABLE_ITEM_FLOAT : TABLE_ITEM_UINT,

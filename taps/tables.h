@@ -59,6 +59,10 @@ typedef struct {
     const char *tap;
     const char *keys[WL_MAX_KEYS]; /* key columns' headers */
     int key_widths[WL_MAX_KEYS];
+    /* 1u << column: keys that are numbers, or "-". Windows sort a text as text, and a cell of another
+     * type could not say "(other)": so blanks before the number make its text as long as any, and the
+     * column has that width. */
+    unsigned number_keys;
     unsigned counts; /* 1u << WL_COUNT_*: which counters it shows */
     /* Further times of a row: each gives three columns, "<name> mean (ms)", p95 and max. */
     const char *parts[WL_MAX_PARTS];

@@ -100,6 +100,33 @@ def test_columns_sort_as_numbers(desktop):
     assert {"Requests", "Answered"} <= sorted_by
 
 
+@pytest.mark.parametrize("capture, statistic, column", [
+    ("mqtt_ids.pcapng", "wirelat,streams", "Stream"),
+    ("mptcp_backup-server.pcap", "mptcp,events", "Frame"),
+    ("mqtt_framing.pcapng", "mqtt,sizes", "Bytes")])
+def test_texts_that_are_numbers_sort_as_numbers(desktop, capture, statistic, column):
+    """Windows open sorted by their first column; a click on a header sorts by that one, another one
+    the other way round."""
+    options = ("-o", "wirelat.size_classes:60,500,1000,20000")
+    rows = harness.table(harness.CAPTURES / capture, statistic, *options)
+    desktop.wireshark("-r", desktop.capture(harness.CAPTURES / capture), *options, "-z", statistic)
+    window = desktop.window(" · " + capture)
+
+    def numbers():
+        shown = [row[column] for row in desktop.copy_table(window, len(rows))]
+        return [int(re.search(r"\d+", text).group()) for text in shown]
+
+    found = [numbers()]
+    for x in range(20, 240, 40):
+        desktop.click(window, x, HEADER)
+        found.append(numbers())
+    ascending = sorted(found[0])
+    assert [str(number) for number in ascending] != sorted(map(str, ascending))
+    assert ascending in found and ascending[::-1] in found
+    if column != "Bytes":
+        assert found[0] == ascending
+
+
 def test_places_in_the_menu(desktop):
     """Statistics has our tables one below the other, in the order of their names."""
     capture = desktop.capture(CAPTURE)
