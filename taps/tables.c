@@ -22,8 +22,9 @@
 /* Longer names are cut in tables (not in fields): a window with 64 kB cells is of no use. */
 #define MAX_TEXT 200
 
-/* Of a key that is a number: digits of the largest. */
-#define NUMBER_WIDTH 10
+/* Of a key that is a number: the digits of the largest, and room in the longest header for the arrow of
+ * a window that sorts by it. */
+#define NUMBER_WIDTH 12
 
 #define LATENCY_COLUMNS 10
 #define REQUEST_COLUMNS 3 /* of those */

@@ -127,6 +127,14 @@ def test_texts_that_are_numbers_sort_as_numbers(desktop, capture, statistic, col
         assert found[0] == ascending
 
 
+def test_verdict_stands_first(desktop):
+    """A window sorts by name; tshark and sharkd keep the order of the rows."""
+    desktop.wireshark("-r", desktop.capture(harness.CAPTURES / "mqtt_loss.pcapng"), "-z",
+                      "wirelat,health")
+    rows = desktop.copy_table(desktop.window("Wirelat Health · "))
+    assert len(rows) > 2 and rows[0]["What"] == "Findings"
+
+
 def test_places_in_the_menu(desktop):
     """Statistics has our tables one below the other, in the order of their names."""
     capture = desktop.capture(CAPTURE)
