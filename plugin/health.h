@@ -23,6 +23,8 @@ typedef enum {
     WL_HEALTH_GATED,              /* messages refused by a sanity gate */
     WL_HEALTH_EVICTED,            /* requests forgotten at the bound of the pending table */
     WL_HEALTH_NO_MPTCP_HANDSHAKE, /* MPTCP streams whose connection's handshake is not there */
+    WL_HEALTH_UNKNOWN_TOKEN,      /* MP_JOINs whose token is of no connection captured */
+    WL_HEALTH_SHARED_TOKEN,       /* MP_JOINs whose token several connections have */
     WL_HEALTH_FORWARDS,           /* publishes forgotten before their copies were found */
     WL_HEALTH_FORGOTTEN,          /* segments, awaited ACKs or names dropped at their bound */
     WL_HEALTH_COUNT

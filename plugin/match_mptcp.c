@@ -46,7 +46,7 @@ wl_mptcp_t *wl_mptcp_new(const wl_mptcp_limits_t *limits)
     mptcp->subflows = g_ptr_array_new_with_free_func(wl_mp_subflow_free);
     mptcp->by_stream = g_hash_table_new(NULL, NULL);
     mptcp->connections = g_ptr_array_new_with_free_func(wl_mp_connection_free);
-    mptcp->tokens = g_hash_table_new_full(value_hash, NULL, NULL, g_free);
+    mptcp->tokens = g_hash_table_new_full(value_hash, NULL, NULL, wl_mp_owner_free);
     mptcp->waiting =
         g_hash_table_new_full(value_hash, NULL, NULL, (GDestroyNotify)(void *)g_ptr_array_unref);
     mptcp->ready = g_ptr_array_new();
@@ -81,7 +81,8 @@ static void hold(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_
         subflow->held = g_ptr_array_new_with_free_func(g_free);
     }
     if (subflow->held->len >= mptcp->limits.held_by_stream || mptcp->held >= mptcp->limits.held) {
-        return; /* a stream that is apart is as good as never placed: no loss to count */
+        subflow->not_held++; /* no loss yet: most that wait are never placed */
+        return;
     }
     held = g_new0(held_t, 1);
     held->segment = *input->segment;
@@ -118,6 +119,11 @@ static void take_held(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
         subflow->apart = false;
         mptcp->apart--;
     }
+    if (subflow->token_unknown) {
+        subflow->token_unknown = false;
+        mptcp->unknown_tokens--;
+    }
+    mptcp->dropped += subflow->not_held;
     if (held != NULL) {
         for (unsigned i = 0; i < held->len; i++) {
             take_known(mptcp, subflow, &((held_t *)g_ptr_array_index(held, i))->input);
@@ -216,6 +222,16 @@ wl_mp_log_t *wl_mptcp_log(const wl_mptcp_t *mptcp)
 uint32_t wl_mptcp_apart(const wl_mptcp_t *mptcp)
 {
     return mptcp->apart;
+}
+
+uint32_t wl_mptcp_unknown_tokens(const wl_mptcp_t *mptcp)
+{
+    return mptcp->unknown_tokens;
+}
+
+uint32_t wl_mptcp_shared_tokens(const wl_mptcp_t *mptcp)
+{
+    return mptcp->shared_tokens;
 }
 
 uint64_t wl_mptcp_dropped(const wl_mptcp_t *mptcp)

@@ -41,6 +41,11 @@ wl_mp_log_t *wl_mptcp_log(const wl_mptcp_t *mptcp);
 
 /* Streams with data of MPTCP whose connection's handshake was not captured, so far. */
 uint32_t wl_mptcp_apart(const wl_mptcp_t *mptcp);
+/* Streams whose MP_JOIN names a token of no connection of the capture, so far. */
+uint32_t wl_mptcp_unknown_tokens(const wl_mptcp_t *mptcp);
+/* Streams whose MP_JOIN names a token that several connections of the receiver's address have: they
+ * are put to the newest of these, and only their HMACs tell whether that is right. */
+uint32_t wl_mptcp_shared_tokens(const wl_mptcp_t *mptcp);
 /* What was left out at a bound. */
 uint64_t wl_mptcp_dropped(const wl_mptcp_t *mptcp);
 

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Connections of one token that are looked at: whoever sends the packets chooses how many there are. */
+#define MOST_OWNERS 16
+
 void wl_mp_connection_free(gpointer pointer)
 {
     wl_mp_connection_t *connection = pointer;
@@ -19,6 +22,14 @@ void wl_mp_connection_free(gpointer pointer)
     }
     g_ptr_array_free(connection->subflows, TRUE);
     g_free(connection);
+}
+
+void wl_mp_owner_free(gpointer pointer)
+{
+    for (wl_mp_owner_t *owner = pointer, *older; owner != NULL; owner = older) {
+        older = owner->older;
+        g_free(owner);
+    }
 }
 
 void wl_mp_subflow_free(gpointer pointer)
@@ -85,9 +96,10 @@ static void learn_key(wl_mptcp_t *mptcp, wl_mp_connection_t *connection, unsigne
     wl_mp_derive(connection->version, key, &owner->token, &owner->idsn);
     wl_mp_sent_base(&connection->sent[side], owner->idsn);
     entry = g_new(wl_mp_owner_t, 1);
-    *entry = (wl_mp_owner_t){connection, side};
-    /* A token is free again once its connection is gone: the newest has it. */
-    g_hash_table_replace(mptcp->tokens, GUINT_TO_POINTER(owner->token), entry);
+    *entry = (wl_mp_owner_t){connection, side,
+                             g_hash_table_lookup(mptcp->tokens, GUINT_TO_POINTER(owner->token))};
+    g_hash_table_steal(mptcp->tokens, GUINT_TO_POINTER(owner->token));
+    g_hash_table_insert(mptcp->tokens, GUINT_TO_POINTER(owner->token), entry);
     waiting = g_hash_table_lookup(mptcp->waiting, GUINT_TO_POINTER(owner->token));
     if (waiting != NULL) {
         for (unsigned i = 0; i < waiting->len; i++) {
@@ -97,12 +109,61 @@ static void learn_key(wl_mptcp_t *mptcp, wl_mp_connection_t *connection, unsigne
     }
 }
 
+/* Whether the address that a join is sent to is one its connection began with, or has advertised. */
+static bool is_sent_to(const wl_mp_subflow_t *join, const wl_mp_owner_t *owner)
+{
+    const wl_mp_subflow_t *first = g_ptr_array_index(owner->connection->subflows, 0);
+    const uint8_t *address = join->address[!join->opener];
+    const GArray *adverts = owner->connection->side[owner->side].addresses;
+    /* Of two, the direction of a side is also the side of a direction. */
+    unsigned direction = first->side[owner->side];
+
+    if (first->address_length == join->address_length &&
+        memcmp(first->address[direction], address, join->address_length) == 0) {
+        return true;
+    }
+    for (unsigned i = 0; adverts != NULL && i < adverts->len; i++) {
+        const wl_mp_advert_t *advert = &g_array_index(adverts, wl_mp_advert_t, i);
+
+        if (advert->length == join->address_length &&
+            memcmp(advert->address, address, advert->length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A token is unique on a host as long as its connection lives (RFC 8684 section 3.1): another host
+ * may have the same one, and the host itself once the connection is gone. So it is that of the
+ * newest connection of the address the join is sent to. `shared`: others could have it as well. */
+static const wl_mp_owner_t *owner_of(const wl_mptcp_t *mptcp, const wl_mp_subflow_t *join,
+                                     bool *shared)
+{
+    const wl_mp_owner_t *newest = g_hash_table_lookup(mptcp->tokens, GUINT_TO_POINTER(join->token));
+    const wl_mp_owner_t *owner = newest, *found = NULL;
+
+    *shared = false;
+    for (unsigned i = 0; i < MOST_OWNERS && owner != NULL; i++, owner = owner->older) {
+        if (is_sent_to(join, owner)) {
+            *shared = found != NULL;
+            found = found != NULL ? found : owner;
+        }
+        if (*shared) {
+            break;
+        }
+    }
+    /* Beyond the bound the others are as good as any. */
+    *shared |= newest != NULL && newest->older != NULL && (found == NULL || owner != NULL);
+    return found != NULL ? found : newest;
+}
+
 bool wl_mp_join_known(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
 {
-    const wl_mp_owner_t *owner =
-        g_hash_table_lookup(mptcp->tokens, GUINT_TO_POINTER(subflow->token));
+    bool shared;
+    const wl_mp_owner_t *owner = owner_of(mptcp, subflow, &shared);
 
     if (subflow->connection == NULL && owner != NULL) {
+        mptcp->shared_tokens += shared;
         /* The token is its receiver's: a server may join too (RFC 8684 section 3.2). */
         attach(subflow, owner->connection, !owner->side);
         return true;
@@ -119,6 +180,8 @@ static void wait_for_token(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
         g_hash_table_insert(mptcp->waiting, GUINT_TO_POINTER(subflow->token), waiting);
     }
     g_ptr_array_add(waiting, subflow);
+    subflow->token_unknown = true;
+    mptcp->unknown_tokens++;
 }
 
 static void set_opener(wl_mp_subflow_t *subflow, unsigned direction)

@@ -140,7 +140,9 @@ typedef struct wl_mp_subflow {
     bool opener_known, syn_taken;
     bool is_join, offered; /* its SYN had MP_JOIN, MP_CAPABLE */
     bool backup, reset, data_seen;
-    bool apart; /* counted as one without handshake */
+    bool apart;         /* counted as one without handshake */
+    bool token_unknown; /* counted as one whose token is of no connection */
+    unsigned not_held;  /* segments beyond the bound of those that wait for its connection */
     uint8_t address_length;
     uint16_t port[2];
     uint8_t address[2][16]; /* of the sender, by direction */

@@ -22,9 +22,19 @@ static wl_mptcp_t *mptcp; /* NULL outside of a file, or when disabled */
 static uint8_t *ports;
 static wl_mp_options_t options; /* of the segment in hand */
 static bool has_options;
-static uint32_t apart; /* as noted so far */
+static uint32_t noted[3]; /* in the health log so far, by `counted` */
 static GPtrArray *labels;
 static GArray *own; /* wl_mp_item_t: of the frame to be shown */
+
+/* What is told as a finding; less of it takes a finding back. */
+static const struct {
+    wl_health_kind_t kind;
+    uint32_t (*get)(const wl_mptcp_t *mptcp);
+} counted[G_N_ELEMENTS(noted)] = {
+    {WL_HEALTH_NO_MPTCP_HANDSHAKE, wl_mptcp_apart},
+    {WL_HEALTH_UNKNOWN_TOKEN, wl_mptcp_unknown_tokens},
+    {WL_HEALTH_SHARED_TOKEN, wl_mptcp_shared_tokens},
+};
 
 static int pref_captured = WL_CAPTURED_UNKNOWN;
 
@@ -47,7 +57,7 @@ void wl_mptcp_register_prefs(struct pref_module *module)
 
 void wl_mptcp_opened(bool enabled)
 {
-    apart = 0;
+    memset(noted, 0, sizeof noted);
     if (enabled) {
         mptcp = wl_mptcp_new(&wl_mptcp_default_limits);
         ports = g_new0(uint8_t, (1u << PORT_BITS) / 8);
@@ -142,10 +152,13 @@ void wl_mptcp_first_pass(packet_info *pinfo, const proto_node *tcp, const wl_seg
         return;
     }
     wl_mptcp_take(mptcp, &input);
-    if (wl_mptcp_apart(mptcp) != apart) {
-        wl_health_note(health, segment->frame, WL_HEALTH_NO_MPTCP_HANDSHAKE,
-                       (int32_t)(wl_mptcp_apart(mptcp) - apart));
-        apart = wl_mptcp_apart(mptcp);
+    for (unsigned i = 0; i < G_N_ELEMENTS(counted); i++) {
+        uint32_t now = counted[i].get(mptcp);
+
+        if (now != noted[i]) {
+            wl_health_note(health, segment->frame, counted[i].kind, (int32_t)(now - noted[i]));
+            noted[i] = now;
+        }
     }
 }
 

@@ -14,19 +14,20 @@ struct wl_mptcp {
     GPtrArray *subflows;    /* wl_mp_subflow_t, by index */
     GHashTable *by_stream;  /* tcp.stream -> wl_mp_subflow_t */
     GPtrArray *connections; /* wl_mp_connection_t, by number */
-    GHashTable *tokens;     /* token -> wl_mp_owner_t of the newest connection that has it */
+    GHashTable *tokens;     /* token -> wl_mp_owner_t, that of the newest connection first */
     GHashTable *waiting;    /* token -> GPtrArray of subflows that name it, unknown so far */
     GPtrArray *ready;       /* subflows whose token has just become known */
     wl_mp_log_t *log;
     unsigned held, ranges;
-    uint32_t apart;
+    uint32_t apart, unknown_tokens, shared_tokens;
     uint64_t dropped;
 };
 
-/* Who has a token. */
-typedef struct {
+/* Who has a token, and who had it before. */
+typedef struct wl_mp_owner {
     wl_mp_connection_t *connection;
     unsigned side;
+    struct wl_mp_owner *older;
 } wl_mp_owner_t;
 
 /* mptcp_connections.c: finds out whose stream it is, if the segment tells: sets its connection. */
@@ -35,6 +36,7 @@ void wl_mp_identify(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_inp
 void wl_mp_take_handshake(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input);
 /* The connection of a subflow whose token has become known: true if it has one now. */
 bool wl_mp_join_known(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow);
+void wl_mp_owner_free(gpointer owner); /* and those before */
 void wl_mp_subflow_free(gpointer subflow);
 void wl_mp_connection_free(gpointer connection);
 

@@ -49,6 +49,12 @@ static const struct {
     [WL_HEALTH_NO_MPTCP_HANDSHAKE] = {"MPTCP streams without handshake",
                                       "Start the capture before the connections: what these "
                                       "streams belong to cannot be known"},
+    [WL_HEALTH_UNKNOWN_TOKEN] = {"MPTCP joins with an unknown token",
+                                 "Start the capture before the connections, and capture all paths: "
+                                 "these streams are left out"},
+    [WL_HEALTH_SHARED_TOKEN] = {"MPTCP joins whose token several connections have",
+                                "They are counted with the newest: believe that where "
+                                "wirelat.mptcp.hmac_ok is true"},
     [WL_HEALTH_FORWARDS] = {"MQTT publishes forgotten before their copies",
                             "Raise wirelat.forward_publishes, or lower wirelat.forward_after: "
                             "forwarding delays are missing"},

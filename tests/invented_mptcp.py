@@ -18,6 +18,8 @@ START = 1_700_000_000_000_000_000
 # Keys by version: an initial DSN whose low 32 bits wrap at once; one near 2^64 (0xfffffc80..).
 WRAP_32 = {0: 357341, 1: 252322}
 WRAP_64 = {0: 1528848, 1: 1504440}
+# Two keys of one token (searched for: 32 bits meet after some 60,000 keys).
+SAME_TOKEN = {0: (61024, 82149), 1: (50799, 58968)}
 
 
 def mptcp(subtype, low, body):

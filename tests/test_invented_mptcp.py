@@ -116,6 +116,72 @@ def test_data_ack_far_beyond(tmp_path):
     assert [row["DATA_ACKed bytes"] for row in rows] == [str(1000 + 6 * 10**9), "0"]
 
 
+def same_tokens(version, address):
+    """Two connections whose servers' keys have one token; number 1 is the newer. Both are joined by
+    the token, the older one last. Servers have one address, or each its own."""
+    file, both = invented.File(), []
+    for number, key in enumerate(invented.SAME_TOKEN[version]):
+        peers = invented.Peers(file, random.Random(number), version, (70 + number, key), number)
+        first = peers.subflow()
+        if address == "one":
+            first.ends[1] = (bytes([10, 9, 9, 9]), 5001)
+        first.handshake(START + number * MS, 20 * MS)
+        peers.mapped(START + (30 + number) * MS, 0, first, 1, 1000)
+        both.append(peers)
+    assert both[0].tokens[1] == both[1].tokens[1]
+    for number in (1, 0):
+        peers = both[number]
+        join = peers.subflow()
+        join.ends[1] = peers.subflows[0].ends[1]
+        join.handshake(START + (100 - number) * MS, 20 * MS)
+        peers.mapped(START + (130 + number) * MS, 0, join, 1001, 500)
+    return file
+
+
+SHARED = "MPTCP joins whose token several connections have"
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_token_of_two_hosts(version, tmp_path):
+    """The address a join is sent to tells whose token it is."""
+    capture, connections, both = check(same_tokens(version, "each"), tmp_path)
+    assert [len(connection.subflows) for connection in connections] == [2, 2]
+    assert [to_server.unique for to_server, _ in both] == [1500, 1500]
+    rows = harness.table(capture, "mptcp,connections")
+    assert [row["Unique bytes"] for row in rows] == ["1500", "0"] * 2
+    assert SHARED not in [row["What"] for row in harness.table(capture, "wirelat,health")]
+    hmacs = [groups["hmac_ok"] for groups in fields_of(capture).values() if "hmac_ok" in groups]
+    assert len(hmacs) == 4 and all(value == (1,) for (value,) in hmacs)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_token_of_two_connections_of_a_host(version, tmp_path):
+    """No host may give a token twice (RFC 8684 section 3.1). One that does is told: the joins are
+    the newer connection's, and the HMACs of the older one's are wrong there."""
+    file = same_tokens(version, "one")
+    capture = tmp_path / "invented.pcap"
+    file.write(capture)
+    rows = {row["What"]: row for row in harness.table(capture, "wirelat,health")}
+    assert rows[SHARED]["Count"] == "2"
+    hmacs = [groups["hmac_ok"] for _, groups in sorted(fields_of(capture).items())
+             if "hmac_ok" in groups]
+    assert sorted(hmacs) == [[(0,)], [(0,)], [(1,)], [(1,)]]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_unknown_tokens_are_counted(known, tmp_path):
+    """Until the connection turns up, if it does."""
+    file, peers = pair()
+    for at in range(7):
+        peers.subflow(path=3 + at).handshake(START - (10 - at) * MS if known else START + 200 * MS,
+                                             MS, answered=False, unknown=not known)
+    capture = tmp_path / "invented.pcap"
+    file.write(capture)
+    rows = {row["What"]: row for row in harness.table(capture, "wirelat,health")}
+    assert rows["MPTCP joins with an unknown token"]["Count"] == ("0" if known else "7")
+    assert rows["Findings"]["Count"] == ("0" if known else "1")
+
+
 FLOODS = {"joins": 10_000}
 
 

@@ -218,13 +218,25 @@ def connections(path):
         if not targets:
             strangers.append(stream)
             continue
-        # The same token twice in a file: the connection that began last before the JOIN.
+        # The same token twice in a file: that of the address, if one has it, and of these the
+        # connection that began last before the JOIN.
+        targets = [t for t in targets if join.s.target[0] in _addresses(*t)] or targets
         before = [t for t in targets if t[0].subflows[0].stream.packets[0].s.frame < join.s.frame]
         connection, target = before[-1] if before else targets[0]
         connection.subflows.append(Subflow(stream, connection, 1 - target))
     for connection in found:
         _complete(connection)
     return found, strangers
+
+
+def _addresses(connection, side):
+    """Those a side began with or advertised."""
+    first = connection.subflows[0]
+    found = {first.stream.ends[first.end(side)][0]}
+    for subflow, p in connection.packets():
+        found |= {o.address for o in p.options if o.subtype == mp.ADD_ADDR and not o.echo
+                  and subflow.side(p) == side}
+    return found
 
 
 def _complete(connection):

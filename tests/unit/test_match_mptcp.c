@@ -238,7 +238,9 @@ static void test_join_before_its_connection(void **state)
     (void)state;
     send_join(1, 0, SYN, 100, 0, token[1], 0);
     assert_null(wl_mptcp_find(mptcp, 1)->connection);
+    assert_int_equal(wl_mptcp_unknown_tokens(mptcp), 1);
     handshake();
+    assert_int_equal(wl_mptcp_unknown_tokens(mptcp), 0);
     subflow = wl_mptcp_find(mptcp, 1);
     assert_non_null(subflow->connection);
     assert_int_equal(subflow->number, 1);
@@ -574,11 +576,42 @@ static void test_bounds(void **state)
     assert_null(wl_mptcp_find(mptcp, 50));
     assert_non_null(wl_mptcp_find(mptcp, 49));
     assert_true(wl_mptcp_dropped(mptcp) >= 450);
+    assert_int_equal(wl_mptcp_unknown_tokens(mptcp), 24);
+    assert_int_equal(wl_mptcp_shared_tokens(mptcp), 0);
     /* Ranges that nobody acknowledges. */
     for (unsigned i = 0; i < 1000; i++) {
         send_data(0, 1 + i * 10, 1 + i * 20, 10);
     }
     assert_true(wl_mptcp_dropped(mptcp) > 450 + 800);
+}
+
+/* Segments that found no room while they waited are a loss once it is known whose they were. */
+static void test_held_beyond_the_bound(void **state)
+{
+    (void)state;
+    send_join(1, 0, SYN, 100, 0, token[1], 0);
+    for (unsigned i = 0; i < 10; i++) {
+        send(1, 0, ACK, 101, 501, 0, NULL);
+    }
+    assert_int_equal(wl_mptcp_dropped(mptcp), 0);
+    handshake();
+    assert_int_equal(wl_mptcp_dropped(mptcp), 6);
+}
+
+/* Connections of one key on one address (each stream's is 10.0.1.0), so of one token. */
+static void test_shared_token(void **state)
+{
+    (void)state;
+    handshake();
+    join(1, token[1]);
+    assert_int_equal(wl_mptcp_shared_tokens(mptcp), 0);
+    for (uint32_t stream = 2; stream < 40; stream++) {
+        send_capable(stream, 0, SYN, 100, 0, 0, 0, 0);
+        send_capable(stream, 1, SYNACK, 500, 101, 1, KEY_B, 0);
+    }
+    join(40, token[1]);
+    assert_ptr_equal(wl_mptcp_find(mptcp, 40)->connection, wl_mptcp_find(mptcp, 39)->connection);
+    assert_int_equal(wl_mptcp_shared_tokens(mptcp), 1);
 }
 
 /* A key that is forged later changes nothing. */
@@ -633,6 +666,8 @@ int main(void)
         TEST(test_priority),
         TEST(test_reset),
         TEST(test_bounds),
+        TEST(test_held_beyond_the_bound),
+        TEST(test_shared_token),
         TEST(test_forged_key),
         TEST(test_forgotten_data),
     };
