@@ -140,18 +140,6 @@ static void fill(wl_exchange_t *ex, const wl_mqtt_message_t *message, unsigned r
     }
 }
 
-/* Sent again while the first is pending: the clock keeps running from the first. */
-static void count_retry(wl_matcher_t *matcher, const wl_mqtt_message_t *message,
-                        wl_exchange_id_t id)
-{
-    wl_exchange_t *ex = wl_store_get(matcher->store, id);
-
-    if (ex->retries < UINT16_MAX) {
-        ex->retries++;
-    }
-    wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
-}
-
 /* Section 4.9: each end limits how many publishes the other may have in flight. */
 static void count_in_flight(const wl_mqtt_message_t *message, wl_exchange_t *ex)
 {
@@ -174,7 +162,7 @@ static void match_publish(wl_matcher_t *matcher, const wl_mqtt_message_t *messag
     if (qos > 0 && wl_mqtt_find_publish(matcher, message, direction, &id) == WL_PENDING_FOUND) {
         if (message->header & FLAG_DUP) {
             wl_mqtt_in_flight(stream, wl_store_get(matcher->store, id), direction);
-            count_retry(matcher, message, id);
+            wl_match_retry(matcher, &message->message, id);
             return;
         }
         wl_mqtt_landed(stream, wl_store_get(matcher->store, id), direction);
@@ -218,7 +206,7 @@ static void match_request(wl_matcher_t *matcher, const wl_mqtt_message_t *messag
     }
     if ((message->header & FLAG_DUP) &&
         wl_pending_find(matcher->pending, key, &id) == WL_PENDING_FOUND) {
-        count_retry(matcher, message, id);
+        wl_match_retry(matcher, &message->message, id);
         return;
     }
     ex = wl_match_open(matcher, WL_PROTO_MQTT, &message->message, message->id, &id);
@@ -299,24 +287,15 @@ static void match_pubrec(wl_matcher_t *matcher, const wl_mqtt_message_t *message
     wl_exchange_id_t id;
     wl_pending_result_t result = wl_mqtt_find_publish(matcher, message, requester, &id);
     wl_exchange_t *ex = result == WL_PENDING_ORPHAN ? NULL : wl_store_get(matcher->store, id);
-    wl_legs_t *legs = ex == NULL ? NULL : wl_store_legs(matcher->store, ex);
 
-    if (legs == NULL) {
+    if (ex == NULL || wl_store_legs(matcher->store, ex) == NULL) {
         ex = wl_match_orphan(matcher, WL_PROTO_MQTT, &message->message, message->id);
         fill(ex, message, requester);
         ex->u.mqtt.qos = 2;
         return;
     }
-    if (result == WL_PENDING_DUPLICATE || legs->pubrec_last_ns != WL_NO_TIME) {
-        wl_store_log(matcher->store, message->message.frame, WL_EVENT_DUPLICATE, id);
-        return;
-    }
-    if (legs->pubrel_last_ns == WL_NO_TIME) {
-        legs->pubrec_first_ns = message->message.first_ns;
-    }
-    legs->pubrec_last_ns = message->message.last_ns;
-    wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREC, id);
-    if (message->reason >= WL_REASON_FAILED) {
+    if (wl_match_pubrec(matcher, &message->message, id, result) &&
+        message->reason >= WL_REASON_FAILED) {
         /* MQTT 5.0 section 4.3.3: the sender may use the id again, no PUBREL follows. */
         match_publish_answer(matcher, message);
     }
@@ -325,23 +304,12 @@ static void match_pubrec(wl_matcher_t *matcher, const wl_mqtt_message_t *message
 static void match_pubrel(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
 {
     wl_exchange_id_t id;
-    wl_legs_t *legs;
 
-    if (wl_mqtt_find_publish(matcher, message, message->message.direction, &id) !=
+    /* Of one that is not there its PUBCOMP will be counted as an orphan. */
+    if (wl_mqtt_find_publish(matcher, message, message->message.direction, &id) ==
         WL_PENDING_FOUND) {
-        return; /* its PUBCOMP will be counted as an orphan */
+        wl_match_pubrel(matcher, &message->message, id);
     }
-    legs = wl_store_legs(matcher->store, wl_store_get(matcher->store, id));
-    if (legs == NULL) {
-        return;
-    }
-    if (legs->pubrel_last_ns != WL_NO_TIME) {
-        count_retry(matcher, message, id);
-        return;
-    }
-    legs->pubrel_first_ns = message->message.first_ns;
-    legs->pubrel_last_ns = message->message.last_ns;
-    wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREL, id);
 }
 
 static void open_authentication(wl_matcher_t *matcher, const wl_mqtt_message_t *message)

@@ -256,10 +256,7 @@ static bool match_retry(wl_matcher_t *matcher, const wl_mqttsn_message_t *messag
                                        : ex->u.mqttsn.content != message->content) {
         return false;
     }
-    if (ex->retries < UINT16_MAX) {
-        ex->retries++;
-    }
-    wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
+    wl_match_retry(matcher, &message->message, id);
     return true;
 }
 
@@ -348,20 +345,13 @@ static void match_pubrec(wl_matcher_t *matcher, const client_t *client,
     wl_pending_result_t result =
         wl_pending_find(matcher->pending, key_of(message, requester, WL_SN_EX_PUBLISH), &id);
     wl_exchange_t *ex = result == WL_PENDING_ORPHAN ? NULL : wl_store_get(matcher->store, id);
-    wl_legs_t *legs = ex == NULL ? NULL : wl_store_legs(matcher->store, ex);
 
-    if (legs == NULL) {
+    if (ex != NULL && wl_store_legs(matcher->store, ex) != NULL) {
+        wl_match_pubrec(matcher, &message->message, id, result);
+    } else {
         ex = wl_match_orphan(matcher, WL_PROTO_MQTTSN, &message->message, message->id);
         fill(ex, client, message, requester);
         ex->u.mqttsn.qos = 2;
-    } else if (result == WL_PENDING_DUPLICATE || legs->pubrec_last_ns != WL_NO_TIME) {
-        wl_store_log(matcher->store, message->message.frame, WL_EVENT_DUPLICATE, id);
-    } else {
-        if (legs->pubrel_last_ns == WL_NO_TIME) {
-            legs->pubrec_first_ns = message->message.first_ns;
-        }
-        legs->pubrec_last_ns = message->message.last_ns;
-        wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREC, id);
     }
 }
 
@@ -369,27 +359,11 @@ static void match_pubrel(wl_matcher_t *matcher, const wl_mqttsn_message_t *messa
 {
     wl_key_t key = key_of(message, message->message.direction, WL_SN_EX_PUBLISH);
     wl_exchange_id_t id;
-    wl_exchange_t *ex;
-    wl_legs_t *legs;
 
-    if (wl_pending_find(matcher->pending, key, &id) != WL_PENDING_FOUND) {
-        return; /* its PUBCOMP will be counted as an orphan */
+    /* Of one that is not there its PUBCOMP will be counted as an orphan. */
+    if (wl_pending_find(matcher->pending, key, &id) == WL_PENDING_FOUND) {
+        wl_match_pubrel(matcher, &message->message, id);
     }
-    ex = wl_store_get(matcher->store, id);
-    legs = wl_store_legs(matcher->store, ex);
-    if (legs == NULL) {
-        return;
-    }
-    if (legs->pubrel_last_ns != WL_NO_TIME) {
-        if (ex->retries < UINT16_MAX) {
-            ex->retries++;
-        }
-        wl_store_log(matcher->store, message->message.frame, WL_EVENT_RETRY, id);
-        return;
-    }
-    legs->pubrel_first_ns = message->message.first_ns;
-    legs->pubrel_last_ns = message->message.last_ns;
-    wl_store_log(matcher->store, message->message.frame, WL_EVENT_PUBREL, id);
 }
 
 /* Asks from the client, answers from the gateway; what the gateway says by itself asks nothing. */

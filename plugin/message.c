@@ -86,6 +86,50 @@ wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl
     return ex;
 }
 
+void wl_match_retry(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id)
+{
+    wl_exchange_t *ex = wl_store_get(matcher->store, ex_id);
+
+    if (ex->retries < UINT16_MAX) {
+        ex->retries++;
+    }
+    wl_store_log(matcher->store, message->frame, WL_EVENT_RETRY, ex_id);
+}
+
+bool wl_match_pubrec(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id,
+                     wl_pending_result_t result)
+{
+    wl_legs_t *legs = wl_store_legs(matcher->store, wl_store_get(matcher->store, ex_id));
+
+    if (result == WL_PENDING_DUPLICATE || legs->pubrec_last_ns != WL_NO_TIME) {
+        wl_store_log(matcher->store, message->frame, WL_EVENT_DUPLICATE, ex_id);
+        return false;
+    }
+    /* Behind its PUBREL, in a file out of order, it would make that leg negative. */
+    if (legs->pubrel_last_ns == WL_NO_TIME) {
+        legs->pubrec_first_ns = message->first_ns;
+    }
+    legs->pubrec_last_ns = message->last_ns;
+    wl_store_log(matcher->store, message->frame, WL_EVENT_PUBREC, ex_id);
+    return true;
+}
+
+void wl_match_pubrel(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id)
+{
+    wl_legs_t *legs = wl_store_legs(matcher->store, wl_store_get(matcher->store, ex_id));
+
+    if (legs == NULL) {
+        return;
+    }
+    if (legs->pubrel_last_ns != WL_NO_TIME) {
+        wl_match_retry(matcher, message, ex_id);
+        return;
+    }
+    legs->pubrel_first_ns = message->first_ns;
+    legs->pubrel_last_ns = message->last_ns;
+    wl_store_log(matcher->store, message->frame, WL_EVENT_PUBREL, ex_id);
+}
+
 wl_exchange_t *wl_match_answer(wl_matcher_t *matcher, wl_proto_t proto, wl_key_t key,
                                const wl_message_t *message, wl_pending_result_t *result)
 {

@@ -55,6 +55,16 @@ wl_exchange_t *wl_match_answer(wl_matcher_t *matcher, wl_proto_t proto, wl_key_t
 wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl_message_t *message,
                                uint32_t id);
 
+/* The request of the exchange came again while the first is pending: its clock runs on. */
+void wl_match_retry(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id);
+
+/* QoS 2, of MQTT (section 4.3.3) and MQTT-SN: a PUBREC of the exchange, which was found with this
+ * result and has legs. False: an answer again. */
+bool wl_match_pubrec(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id,
+                     wl_pending_result_t result);
+/* A PUBREL of the exchange, or that again; nothing if it has no legs. */
+void wl_match_pubrel(wl_matcher_t *matcher, const wl_message_t *message, wl_exchange_id_t ex_id);
+
 /* Every TCP segment of a known stream: the requests of the other direction that its ACK covers. */
 void wl_match_ack(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction,
                   const wl_segment_t *segment);

@@ -46,6 +46,33 @@ static bool get_ack_time(const wl_record_t *record, wl_value_t *value)
     return wl_value_span(record->ex->request_first_ns, record->ex->ack_ns, value);
 }
 
+static const wl_legs_t *legs_of(const wl_record_t *record)
+{
+    return wl_store_legs(record->store, record->ex);
+}
+
+bool wl_get_pubrec_time(const wl_record_t *record, wl_value_t *value)
+{
+    return wl_value_span(record->ex->request_first_ns, legs_of(record)->pubrec_last_ns, value);
+}
+
+bool wl_get_pubrel_time(const wl_record_t *record, wl_value_t *value)
+{
+    const wl_legs_t *legs = legs_of(record);
+    return wl_value_span(legs->pubrec_first_ns, legs->pubrel_last_ns, value);
+}
+
+bool wl_get_pubcomp_time(const wl_record_t *record, wl_value_t *value)
+{
+    const wl_legs_t *legs = legs_of(record);
+    return legs != NULL && wl_value_span(legs->pubrel_first_ns, record->ex->answer_last_ns, value);
+}
+
+bool wl_get_leg_of(const wl_record_t *record, wl_value_t *value)
+{
+    return get_request_frame(record, value);
+}
+
 /* A CONNECT's client id that the broker assigned is known on its answer's frame only. */
 static bool get_client_id(const wl_record_t *record, wl_value_t *value)
 {
@@ -214,6 +241,24 @@ static char *described(const wl_field_t *field)
     return g_string_free(text, FALSE);
 }
 
+hf_register_info wl_show_field(int *id, const char *filter_name, const char *name,
+                               const char *title, enum ftenum type, int display,
+                               const void *strings, char *blurb)
+{
+    *id = -1;
+    return (hf_register_info){id,
+                              {title, g_strdup_printf("%s.%s", filter_name, name), type, display,
+                               strings, 0, blurb, HFILL}};
+}
+
+ei_register_info wl_show_alarm(expert_field *id, const char *filter_name, const char *name,
+                               int group, int severity, const char *summary)
+{
+    *id = (expert_field)EI_INIT;
+    return (ei_register_info){
+        id, {g_strdup_printf("%s.%s", filter_name, name), group, severity, summary, EXPFILL}};
+}
+
 static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, unsigned count)
 {
     /* Wireshark keeps pointers into both for as long as it runs. */
@@ -226,12 +271,9 @@ static int *register_fields(const wl_shown_t *shown, const wl_field_t *fields, u
         if (shown->over_udp && fields[i].over_tcp) {
             continue;
         }
-        infos[used].p_id = &ids[i];
-        infos[used++].hfinfo = (header_field_info){
-            fields[i].title,       g_strdup_printf("%s.%s", shown->filter_name, fields[i].name),
-            fields[i].type,        fields[i].display,
-            fields[i].strings,     0,
-            described(&fields[i]), HFILL};
+        infos[used++] = wl_show_field(&ids[i], shown->filter_name, fields[i].name, fields[i].title,
+                                      fields[i].type, fields[i].display, fields[i].strings,
+                                      described(&fields[i]));
     }
     proto_register_field_array(shown->proto, infos, (int)used);
     return ids;
@@ -245,11 +287,8 @@ static expert_field *register_alarms(const wl_shown_t *shown, expert_module_t *m
     expert_field *experts = g_new(expert_field, count);
 
     for (unsigned i = 0; i < count; i++) {
-        experts[i] = (expert_field)EI_INIT;
-        infos[i].ids = &experts[i];
-        infos[i].eiinfo =
-            (expert_field_info){g_strdup_printf("%s.%s", shown->filter_name, alarms[i].name),
-                                alarms[i].group, alarms[i].severity, alarms[i].summary, EXPFILL};
+        infos[i] = wl_show_alarm(&experts[i], shown->filter_name, alarms[i].name, alarms[i].group,
+                                 alarms[i].severity, alarms[i].summary);
     }
     expert_register_field_array(module, infos, (int)count);
     return experts;

@@ -66,6 +66,14 @@ void wl_show_register(wl_shown_t *shown);
 void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
                    wl_record_t *record);
 
+/* What Wireshark is to register of a field "<filter_name>.<name>"; the blurb becomes its. */
+hf_register_info wl_show_field(int *id, const char *filter_name, const char *name,
+                               const char *title, enum ftenum type, int display,
+                               const void *strings, char *blurb);
+/* The same of an expert info. */
+ei_register_info wl_show_alarm(expert_field *id, const char *filter_name, const char *name,
+                               int group, int severity, const char *summary);
+
 /* Adds a generated field; times are nanoseconds. */
 void wl_show_value(proto_tree *tree, int id, tvbuff_t *tvb, enum ftenum type,
                    const wl_value_t *value);
@@ -88,6 +96,12 @@ static inline bool wl_value_integer(int64_t integer, wl_value_t *value)
     value->integer = integer;
     return true;
 }
+
+/* Of QoS 2, whose legs MQTT and MQTT-SN have alike. */
+bool wl_get_pubrec_time(const wl_record_t *record, wl_value_t *value);
+bool wl_get_pubrel_time(const wl_record_t *record, wl_value_t *value);
+bool wl_get_pubcomp_time(const wl_record_t *record, wl_value_t *value);
+bool wl_get_leg_of(const wl_record_t *record, wl_value_t *value);
 
 /* Appends "12.345 ms" with as many digits as the time deserves. */
 void wl_append_time(GString *line, int64_t ns);

@@ -311,6 +311,7 @@ static const struct {
 /* Kinds of items that may be findings: most segments have none of them. */
 #define FINDINGS (ON(HMAC) | ON(CHECKSUM) | ON(DUPLICATE) | ON(EVENT))
 
+static const char filter_name[] = "wirelat.mptcp";
 static int proto = -1, tap = -1, ett = -1;
 static int ids[G_N_ELEMENTS(fields)];
 static expert_field experts[G_N_ELEMENTS(findings)];
@@ -334,13 +335,9 @@ static void register_fields(void)
     hf_register_info *infos = g_new0(hf_register_info, G_N_ELEMENTS(fields));
 
     for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
-        ids[i] = -1;
-        infos[i].p_id = &ids[i];
-        infos[i].hfinfo = (header_field_info){
-            fields[i].title,       g_strdup_printf("wirelat.mptcp.%s", fields[i].name),
-            fields[i].type,        fields[i].display,
-            fields[i].strings,     0,
-            described(&fields[i]), HFILL};
+        infos[i] =
+            wl_show_field(&ids[i], filter_name, fields[i].name, fields[i].title, fields[i].type,
+                          fields[i].display, fields[i].strings, described(&fields[i]));
     }
     proto_register_field_array(proto, infos, G_N_ELEMENTS(fields));
 }
@@ -351,11 +348,8 @@ static void register_findings(void)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(findings); i++) {
         g_assert(FINDINGS >> findings[i].kind & 1);
-        experts[i] = (expert_field)EI_INIT;
-        infos[i].ids = &experts[i];
-        infos[i].eiinfo = (expert_field_info){g_strdup_printf("wirelat.mptcp.%s", findings[i].name),
-                                              findings[i].group, findings[i].severity,
-                                              findings[i].summary, EXPFILL};
+        infos[i] = wl_show_alarm(&experts[i], filter_name, findings[i].name, findings[i].group,
+                                 findings[i].severity, findings[i].summary);
     }
     expert_register_field_array(expert_register_protocol(proto), infos, G_N_ELEMENTS(findings));
 }
@@ -364,11 +358,11 @@ void wl_mptcp_register(struct pref_module *module)
 {
     static int *subtrees[] = {&ett};
 
-    proto = proto_register_protocol("Wirelat MPTCP", "Wirelat MPTCP", "wirelat.mptcp");
+    proto = proto_register_protocol("Wirelat MPTCP", "Wirelat MPTCP", filter_name);
     register_fields();
     register_findings();
     proto_register_subtree_array(subtrees, G_N_ELEMENTS(subtrees));
-    tap = register_tap("wirelat.mptcp");
+    tap = register_tap(filter_name);
     wl_mptcp_register_prefs(module);
 }
 

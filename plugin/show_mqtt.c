@@ -15,33 +15,6 @@
 #define ON_REQUEST WL_ON(WL_EVENT_REQUEST)
 #define ON_FINISH (WL_ON(WL_EVENT_ANSWER) | WL_ON(WL_EVENT_ORPHAN))
 
-static const wl_legs_t *legs_of(const wl_record_t *record)
-{
-    return wl_store_legs(record->store, record->ex);
-}
-
-static bool get_pubrec_time(const wl_record_t *record, wl_value_t *value)
-{
-    return wl_value_span(record->ex->request_first_ns, legs_of(record)->pubrec_last_ns, value);
-}
-
-static bool get_pubrel_time(const wl_record_t *record, wl_value_t *value)
-{
-    const wl_legs_t *legs = legs_of(record);
-    return wl_value_span(legs->pubrec_first_ns, legs->pubrel_last_ns, value);
-}
-
-static bool get_pubcomp_time(const wl_record_t *record, wl_value_t *value)
-{
-    const wl_legs_t *legs = legs_of(record);
-    return legs != NULL && wl_value_span(legs->pubrel_first_ns, record->ex->answer_last_ns, value);
-}
-
-static bool get_leg_of(const wl_record_t *record, wl_value_t *value)
-{
-    return wl_value_integer(record->ex->request_frame, value);
-}
-
 static bool get_kind(const wl_record_t *record, wl_value_t *value)
 {
     return wl_value_integer(record->ex->u.mqtt.kind, value);
@@ -176,11 +149,13 @@ static bool get_disconnect_reason(const wl_record_t *record, wl_value_t *value)
 
 static const wl_field_t fields[] = {
     {"pubrec_time", "PUBLISH to PUBREC", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_PUBREC),
-     false, get_pubrec_time, "QoS 2: from the first byte of the PUBLISH to the last of the PUBREC"},
+     false, wl_get_pubrec_time,
+     "QoS 2: from the first byte of the PUBLISH to the last of the PUBREC"},
     {"pubrel_time", "PUBREC to PUBREL", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_PUBREL),
-     false, get_pubrel_time, "QoS 2: from the first byte of the PUBREC to the last of the PUBREL"},
+     false, wl_get_pubrel_time,
+     "QoS 2: from the first byte of the PUBREC to the last of the PUBREL"},
     {"pubcomp_time", "PUBREL to PUBCOMP", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_ANSWER),
-     false, get_pubcomp_time,
+     false, wl_get_pubcomp_time,
      "QoS 2: from the first byte of the PUBREL to the last of the PUBCOMP"},
     {"auth_time", "Authentication step", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_AUTH),
      false, get_auth_time,
@@ -189,7 +164,7 @@ static const wl_field_t fields[] = {
     {"auth_sender", "Step by", FT_UINT8, BASE_DEC, VALS(wl_mqtt_sender_names), WL_ON(WL_EVENT_AUTH),
      false, get_auth_sender, "Who took this step of the authentication: the client, or the broker"},
     {"leg_of", "Leg of frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST),
-     WL_ON(WL_EVENT_PUBREC) | WL_ON(WL_EVENT_PUBREL) | WL_ON(WL_EVENT_AUTH), false, get_leg_of,
+     WL_ON(WL_EVENT_PUBREC) | WL_ON(WL_EVENT_PUBREL) | WL_ON(WL_EVENT_AUTH), false, wl_get_leg_of,
      "Frame that completed the PUBLISH this PUBREC or PUBREL belongs to; the CONNECT or first AUTH "
      "this step of an authentication belongs to"},
     {"kind", "Exchange", FT_UINT8, BASE_DEC, VALS(wl_mqtt_kind_names), ANY_EVENT, false, get_kind,
@@ -291,7 +266,7 @@ static void describe(const wl_record_t *record, GString *line)
         [WL_EVENT_AUTH] = " one step on (AUTH) after ",
     };
     const wl_exchange_t *ex = record->ex;
-    const wl_legs_t *legs = legs_of(record);
+    const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
     int64_t start = record->note != NULL ? record->note->start_ns : ex->request_first_ns;
     int64_t end = record->note != NULL               ? record->note->end_ns
                   : record->event == WL_EVENT_ACK    ? ex->ack_ns

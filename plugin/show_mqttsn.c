@@ -9,33 +9,6 @@
 #define ANY_EVENT ((1u << WL_EVENT_COUNT) - 1)
 #define ON_FINISH (WL_ON(WL_EVENT_ANSWER) | WL_ON(WL_EVENT_ORPHAN))
 
-static const wl_legs_t *legs_of(const wl_record_t *record)
-{
-    return wl_store_legs(record->store, record->ex);
-}
-
-static bool get_pubrec_time(const wl_record_t *record, wl_value_t *value)
-{
-    return wl_value_span(record->ex->request_first_ns, legs_of(record)->pubrec_last_ns, value);
-}
-
-static bool get_pubrel_time(const wl_record_t *record, wl_value_t *value)
-{
-    const wl_legs_t *legs = legs_of(record);
-    return wl_value_span(legs->pubrec_first_ns, legs->pubrel_last_ns, value);
-}
-
-static bool get_pubcomp_time(const wl_record_t *record, wl_value_t *value)
-{
-    const wl_legs_t *legs = legs_of(record);
-    return legs != NULL && wl_value_span(legs->pubrel_first_ns, record->ex->answer_last_ns, value);
-}
-
-static bool get_leg_of(const wl_record_t *record, wl_value_t *value)
-{
-    return wl_value_integer(record->ex->request_frame, value);
-}
-
 static bool get_kind(const wl_record_t *record, wl_value_t *value)
 {
     return wl_value_integer(record->ex->u.mqttsn.kind, value);
@@ -105,13 +78,13 @@ static bool get_retries(const wl_record_t *record, wl_value_t *value)
 
 static const wl_field_t fields[] = {
     {"pubrec_time", "PUBLISH to PUBREC", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_PUBREC),
-     false, get_pubrec_time, "QoS 2: from the PUBLISH to the PUBREC"},
+     false, wl_get_pubrec_time, "QoS 2: from the PUBLISH to the PUBREC"},
     {"pubrel_time", "PUBREC to PUBREL", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_PUBREL),
-     false, get_pubrel_time, "QoS 2: from the PUBREC to the PUBREL"},
+     false, wl_get_pubrel_time, "QoS 2: from the PUBREC to the PUBREL"},
     {"pubcomp_time", "PUBREL to PUBCOMP", FT_RELATIVE_TIME, BASE_NONE, NULL, WL_ON(WL_EVENT_ANSWER),
-     false, get_pubcomp_time, "QoS 2: from the PUBREL to the PUBCOMP"},
+     false, wl_get_pubcomp_time, "QoS 2: from the PUBREL to the PUBCOMP"},
     {"leg_of", "Leg of frame", FT_FRAMENUM, BASE_NONE, FRAMENUM_TYPE(FT_FRAMENUM_REQUEST),
-     WL_ON(WL_EVENT_PUBREC) | WL_ON(WL_EVENT_PUBREL), false, get_leg_of,
+     WL_ON(WL_EVENT_PUBREC) | WL_ON(WL_EVENT_PUBREL), false, wl_get_leg_of,
      "QoS 2: frame of the PUBLISH this PUBREC or PUBREL belongs to"},
     {"kind", "Exchange", FT_UINT8, BASE_DEC, VALS(wl_mqttsn_kind_names), ANY_EVENT, false, get_kind,
      "What was asked for"},
@@ -150,7 +123,7 @@ static void describe(const wl_record_t *record, GString *line)
         [WL_EVENT_ORPHAN] = " answered without request",
     };
     const wl_exchange_t *ex = record->ex;
-    const wl_legs_t *legs = legs_of(record);
+    const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
     int64_t end = record->event == WL_EVENT_PUBREC   ? legs->pubrec_last_ns
                   : record->event == WL_EVENT_PUBREL ? legs->pubrel_last_ns
                                                      : ex->answer_last_ns;
