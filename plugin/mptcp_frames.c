@@ -248,15 +248,13 @@ void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl
     static wl_mp_record_t record; /* one a frame, and taps run before the next */
     static wl_path_record_t path;
     wl_mp_record_t shown;
-    bool tapped, wanted;
+    bool wanted;
     uint32_t side;
 
     if (mptcp == NULL ||
         !wl_mp_log_find(wl_mptcp_log(mptcp), pinfo->num, &side, &record.items, &record.count)) {
         return;
     }
-    /* Wireshark looks through all its listeners for the one: not for frames of other traffic. */
-    tapped = wl_mptcp_is_tapped();
     wanted = wl_mptcp_is_wanted(tree);
     record.mptcp = mptcp;
     record.subflow = wl_mptcp_subflow(mptcp, side >> 2);
@@ -264,10 +262,8 @@ void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl
     record.placed = side & 1;
     record.frame = pinfo->num;
     record.time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
-    record.path = (tapped || wanted) && wl_paths_find(paths, pinfo->num, &path) ? &path : NULL;
-    if (tapped) {
-        wl_mptcp_tap_record(pinfo, &record);
-    }
+    record.path = wl_paths_find(paths, pinfo->num, &path) ? &path : NULL;
+    wl_mptcp_tap_record(pinfo, &record);
     shown = record;
     shown.placed |= pinfo->fd->visited && record.subflow->connection != NULL;
     own_items(&record, pinfo, &shown);

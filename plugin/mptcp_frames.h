@@ -16,7 +16,6 @@ void wl_mptcp_show_record(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
                           const wl_mp_record_t *record);
 /* Queues the record, which must live until the next frame. */
 void wl_mptcp_tap_record(packet_info *pinfo, const wl_mp_record_t *record);
-bool wl_mptcp_is_tapped(void);
 /* Whether the tree wants the subtree. */
 bool wl_mptcp_is_wanted(proto_tree *tree);
 

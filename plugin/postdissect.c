@@ -47,6 +47,7 @@ static unsigned pref_stream_frames = 20000000;
 static wl_matcher_t matcher;
 static wl_layout_t layout;
 static wl_paths_t *paths;
+static bool was_first;
 static unsigned wanted_groups;
 static uint64_t forgotten;            /* as noted so far */
 static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
@@ -499,7 +500,9 @@ static void tap_path(packet_info *pinfo)
 {
     static wl_path_record_t record; /* one a frame, and taps run before the next */
 
-    if (have_tap_listener(tap_stream) && wl_paths_find(paths, pinfo->num, &record)) {
+    /* Not if anyone listens: the walk over all listeners that tells it costs more. */
+    if (wl_paths_find(paths, pinfo->num, &record)) {
+        record.time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
         tap_queue_packet(tap_stream, pinfo, &record);
     }
 }
@@ -527,7 +530,8 @@ static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     if (matcher.store == NULL || wanted_groups == 0) {
         return 0;
     }
-    if (!pinfo->fd->visited && tree != NULL) {
+    was_first = !pinfo->fd->visited;
+    if (was_first && tree != NULL) {
         first_pass(pinfo, tree);
     }
     show(pinfo, tvb, tree);
@@ -537,6 +541,16 @@ static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
 const wl_store_t *wl_postdissect_store(void)
 {
     return matcher.store;
+}
+
+const wl_paths_t *wl_postdissect_paths(void)
+{
+    return paths;
+}
+
+bool wl_postdissect_was_first(void)
+{
+    return was_first;
 }
 
 struct pref_module *wl_postdissect_register(void)

@@ -432,11 +432,6 @@ void wl_mptcp_tap_record(packet_info *pinfo, const wl_mp_record_t *record)
     tap_queue_packet(tap, pinfo, record);
 }
 
-bool wl_mptcp_is_tapped(void)
-{
-    return have_tap_listener(tap);
-}
-
 bool wl_mptcp_is_wanted(proto_tree *tree)
 {
     return proto_field_is_referenced(tree, proto);

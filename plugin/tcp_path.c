@@ -41,6 +41,7 @@ struct wl_paths {
     uint32_t logged, max_log;
     int64_t jitter_gap_ns;
     passing_t *passing;
+    int64_t times[WL_PATH_TIMES]; /* of the last frames in the log, by their number */
     uint64_t dropped;
 };
 
@@ -49,9 +50,12 @@ G_STATIC_ASSERT(sizeof(log_entry_t) == 24);
 static void handshake_clear(wl_handshake_t *handshake)
 {
     *handshake = (wl_handshake_t){
-        .first_syn_ns = WL_NO_TIME, .last_syn_ns = WL_NO_TIME,
-        .first_synack_ns = WL_NO_TIME, .last_synack_ns = WL_NO_TIME,
-        .synack_syn_ns = WL_NO_TIME, .ack_ns = WL_NO_TIME,
+        .first_syn_ns = WL_NO_TIME,
+        .last_syn_ns = WL_NO_TIME,
+        .first_synack_ns = WL_NO_TIME,
+        .last_synack_ns = WL_NO_TIME,
+        .synack_syn_ns = WL_NO_TIME,
+        .ack_ns = WL_NO_TIME,
     };
 }
 
@@ -106,8 +110,8 @@ static bool handshake_take(wl_handshake_t *handshake, const wl_segment_t *segmen
         return true;
     }
     if ((segment->flags & WL_TCP_ACK) && handshake->first_synack_ns != WL_NO_TIME &&
-               segment->source_port == handshake->opener_port &&
-               segment->ack == handshake->synack_seq + 1) {
+        segment->source_port == handshake->opener_port &&
+        segment->ack == handshake->synack_seq + 1) {
         handshake->ack_ns = segment->time_ns;
         return true;
     }
@@ -262,8 +266,8 @@ static void await(wl_paths_t *paths, wl_path_half_t *half, uint32_t end_seq, int
 static int64_t acknowledged(wl_path_half_t *half, uint32_t ack)
 {
     outstanding_t last = {0, WL_NO_TIME};
-    bool covers_resent = half->resent_known &&
-                         (!half->acked_known || wl_seq_before(half->acked, half->resent_end));
+    bool covers_resent =
+        half->resent_known && (!half->acked_known || wl_seq_before(half->acked, half->resent_end));
 
     half->acked_known = true;
     half->acked = ack;
@@ -336,8 +340,8 @@ static bool is_probe(const wl_path_half_t *half, const wl_path_half_t *other,
         return segment->length == 0 ||
                (half->acked_known && !wl_seq_before(half->acked, half->sequence.next_seq));
     }
-    return segment->length == 1 && segment->seq == half->sequence.next_seq &&
-           other->window_known && other->window == 0;
+    return segment->length == 1 && segment->seq == half->sequence.next_seq && other->window_known &&
+           other->window == 0;
 }
 
 /* How long after the gap a segment must come to be one sent again: a round trip of the path. */
@@ -393,8 +397,8 @@ static bool take_data(wl_paths_t *paths, wl_path_t *path, wl_path_half_t *half,
         }
         break;
     case WL_SEGMENT_FILLS:
-        record->bytes = MIN(half->sequence.filled + new_bytes(segment, started, next_seq),
-                            segment->length);
+        record->bytes =
+            MIN(half->sequence.filled + new_bytes(segment, started, next_seq), segment->length);
         since_ns = half->sequence.filled_since_ns;
         record->flags |= since_ns != WL_NO_TIME && segment->time_ns - since_ns < path_rtt(path)
                              ? WL_PATH_OUT_OF_ORDER
@@ -441,7 +445,7 @@ static log_entry_t *log_at(const wl_paths_t *paths, uint32_t index)
     return (log_entry_t *)g_ptr_array_index(paths->log, index / LOG_BLOCK) + index % LOG_BLOCK;
 }
 
-static void log_add(wl_paths_t *paths, uint32_t frame, const wl_path_record_t *record)
+static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
 {
     if (paths->logged >= paths->max_log) {
         paths->dropped++;
@@ -450,6 +454,8 @@ static void log_add(wl_paths_t *paths, uint32_t frame, const wl_path_record_t *r
     if (paths->logged == paths->log->len * LOG_BLOCK) {
         g_ptr_array_add(paths->log, g_new(log_entry_t, LOG_BLOCK));
     }
+    paths->times[paths->logged % WL_PATH_TIMES] = record->time_ns;
+    record->number = paths->logged;
     *log_at(paths, paths->logged++) = (log_entry_t){
         .frame = frame,
         .side = record->path->index * 2 + record->direction,
@@ -466,7 +472,8 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
 {
     wl_path_half_t *half = &path->half[direction], *other = &path->half[!direction];
 
-    *record = (wl_path_record_t){.path = path, .direction = direction, .jitter_ns = WL_NO_TIME};
+    *record = (wl_path_record_t){
+        .path = path, .direction = direction, .jitter_ns = WL_NO_TIME, .time_ns = segment->time_ns};
     if (is_probe(half, other, segment)) {
         record->flags |= WL_PATH_PROBE;
     } else if (!take_data(paths, path, half, segment, record)) {
@@ -490,10 +497,26 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
     return true;
 }
 
+void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record)
+{
+    const log_entry_t *entry = log_at(paths, number);
+    bool is_recent = paths->logged - number <= WL_PATH_TIMES;
+
+    *record = (wl_path_record_t){
+        .path = g_ptr_array_index(paths->paths, entry->side / 2),
+        .direction = entry->side % 2,
+        .flags = entry->flags,
+        .bytes = entry->bytes,
+        .rtt_ns = (int64_t)entry->rtt_high << 32 | entry->rtt_low,
+        .jitter_ns = entry->jitter_ns == NO_JITTER ? WL_NO_TIME : entry->jitter_ns,
+        .number = number,
+        .time_ns = is_recent ? paths->times[number % WL_PATH_TIMES] : 0,
+    };
+}
+
 bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
 {
     uint32_t low = 0, high = paths->logged;
-    const log_entry_t *entry;
 
     if (high == 0 || log_at(paths, high - 1)->frame < frame) {
         return false;
@@ -509,18 +532,10 @@ bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *re
             high = middle;
         }
     }
-    entry = log_at(paths, low);
-    if (entry->frame != frame) {
+    if (log_at(paths, low)->frame != frame) {
         return false;
     }
-    *record = (wl_path_record_t){
-        .path = g_ptr_array_index(paths->paths, entry->side / 2),
-        .direction = entry->side % 2,
-        .flags = entry->flags,
-        .bytes = entry->bytes,
-        .rtt_ns = (int64_t)entry->rtt_high << 32 | entry->rtt_low,
-        .jitter_ns = entry->jitter_ns == NO_JITTER ? WL_NO_TIME : entry->jitter_ns,
-    };
+    wl_paths_at(paths, low, record);
     return true;
 }
 

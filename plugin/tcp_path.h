@@ -31,14 +31,14 @@ typedef struct {
 
 /* What a frame was to its direction. */
 enum {
-    WL_PATH_RESENT = 1u << 0,      /* bytes that were sent before */
-    WL_PATH_OUT_OF_ORDER = 1u << 1,/* fills a gap sooner than it could have been sent again */
+    WL_PATH_RESENT = 1u << 0,        /* bytes that were sent before */
+    WL_PATH_OUT_OF_ORDER = 1u << 1,  /* fills a gap sooner than it could have been sent again */
     WL_PATH_DUPLICATE_ACK = 1u << 2, /* RFC 5681 section 2 */
     WL_PATH_ZERO_WINDOW = 1u << 3,
     WL_PATH_RESET = 1u << 4,
-    WL_PATH_ACKS = 1u << 5,   /* acknowledges new payload of the other direction */
-    WL_PATH_SAMPLE = 1u << 6, /* has an RTT of the other direction's data */
-    WL_PATH_PROBE = 1u << 7,  /* keep-alive or zero-window probe: its byte is no data */
+    WL_PATH_ACKS = 1u << 5,     /* acknowledges new payload of the other direction */
+    WL_PATH_SAMPLE = 1u << 6,   /* has an RTT of the other direction's data */
+    WL_PATH_PROBE = 1u << 7,    /* keep-alive or zero-window probe: its byte is no data */
     WL_PATH_HANDSHAKE = 1u << 8 /* a step of the stream's handshake */
 };
 
@@ -71,14 +71,19 @@ typedef struct wl_path {
 typedef struct {
     const wl_path_t *path;
     unsigned direction;
-    unsigned flags;     /* WL_PATH_* */
-    uint32_t bytes;     /* payload bytes not seen before */
-    int64_t rtt_ns;     /* with WL_PATH_SAMPLE */
-    int64_t jitter_ns;  /* difference of the last two gaps between packets, WL_NO_TIME without */
-    bool new_min_rtt;   /* the sample is the smallest so far; set by wl_path_take() only */
+    unsigned flags;    /* WL_PATH_* */
+    uint32_t bytes;    /* payload bytes not seen before */
+    int64_t rtt_ns;    /* with WL_PATH_SAMPLE */
+    int64_t jitter_ns; /* difference of the last two gaps between packets, WL_NO_TIME without */
+    uint32_t number;   /* of the frame in the log */
+    int64_t time_ns;   /* of the frame; only of the last WL_PATH_TIMES frames taken, and else 0 */
+    bool new_min_rtt;  /* the sample is the smallest so far; set by wl_path_take() only */
 } wl_path_record_t;
 
 typedef struct wl_paths wl_paths_t;
+
+/* The log has no times: a later pass has them from Wireshark. */
+#define WL_PATH_TIMES 1024u
 
 /* jitter_gap_ns: gaps at or above it are pauses, not jitter. max_log: most frames in the log. */
 wl_paths_t *wl_paths_new(int64_t jitter_gap_ns, unsigned max_log);
@@ -100,6 +105,8 @@ void wl_paths_pass(wl_paths_t *paths, const wl_segment_t *segment);
 
 /* The record of a frame; false if it has none. */
 bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *record);
+/* The record of a number, which must be that of one. */
+void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record);
 
 /* Frames left out of the log, and segments whose ACK is no longer awaited, at their bounds. */
 uint64_t wl_paths_dropped(const wl_paths_t *paths);

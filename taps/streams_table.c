@@ -14,10 +14,25 @@
 #include "summary.h"
 
 enum {
-    SYN_TIME, ACK_TIME, LAST_SYN_TIME, LAST_ACK_TIME,
-    RTTS, RTT_MIN, RTT_MEAN, RTT_P50, RTT_P95, RTT_P99, RTT_MAX,
-    RESENT, OUT_OF_ORDER, DUPLICATE_ACKS, ZERO_WINDOWS, RESETS,
-    BYTES, GOODPUT, JITTER
+    SYN_TIME,
+    ACK_TIME,
+    LAST_SYN_TIME,
+    LAST_ACK_TIME,
+    RTTS,
+    RTT_MIN,
+    RTT_MEAN,
+    RTT_P50,
+    RTT_P95,
+    RTT_P99,
+    RTT_MAX,
+    RESENT,
+    OUT_OF_ORDER,
+    DUPLICATE_ACKS,
+    ZERO_WINDOWS,
+    RESETS,
+    BYTES,
+    GOODPUT,
+    JITTER
 };
 
 static const wl_extra_t extras[] = {
@@ -55,7 +70,7 @@ static const struct {
 };
 
 typedef struct {
-    bool handshake_done;
+    wl_handshake_t shake;
     uint32_t counts[G_N_ELEMENTS(counted)];
     wl_summary_t *rtt;
     uint64_t bytes;
@@ -70,8 +85,12 @@ static void state_free(void *data)
     g_free(data);
 }
 
-static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direction,
-                        state_t **state)
+static state_t *state_of(wl_row_t *row)
+{
+    return wl_table_row_data_full(row, sizeof(state_t), state_free);
+}
+
+static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direction)
 {
     uint32_t number = path->index * 2 + direction;
     wl_row_t *row = wl_table_remembered(table, number);
@@ -79,12 +98,15 @@ static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direc
     if (row == NULL) {
         wl_row_key_t key = {.text = {path->number, path->end[direction], path->end[!direction]},
                             .rank = path->stream * 2 + direction};
+        state_t *state;
+
         row = wl_table_row(table, &key);
         wl_table_remember(table, number, row);
-    }
-    *state = wl_table_row_data_full(row, sizeof(state_t), state_free);
-    if ((*state)->rtt == NULL) {
-        (*state)->rtt = wl_summary_new();
+        state = state_of(row);
+        if (state->rtt == NULL) {
+            state->rtt = wl_summary_new();
+            state->shake = path->handshake;
+        }
     }
     return row;
 }
@@ -95,92 +117,73 @@ static void set_ms(wl_table_t *table, wl_row_t *row, unsigned extra, int64_t ns)
     wl_table_set_real(table, row, extra, ns < 0 ? 0 : (double)ns / 1e6);
 }
 
-static void take_handshake(wl_table_t *table, wl_row_t *row, state_t *state,
-                           const wl_handshake_t *shake)
+static void write(wl_table_t *table, wl_row_t *row)
 {
-    if (state->handshake_done) {
-        return;
-    }
-    state->handshake_done = shake->ack_ns != WL_NO_TIME;
+    state_t *state = state_of(row);
+    const wl_handshake_t *shake = &state->shake;
+
     set_ms(table, row, SYN_TIME, wl_span_ns(shake->first_syn_ns, shake->first_synack_ns));
     set_ms(table, row, ACK_TIME, wl_span_ns(shake->first_synack_ns, shake->ack_ns));
     set_ms(table, row, LAST_SYN_TIME, wl_span_ns(shake->synack_syn_ns, shake->last_synack_ns));
     set_ms(table, row, LAST_ACK_TIME, wl_span_ns(shake->last_synack_ns, shake->ack_ns));
-}
-
-static void take_rtt(wl_table_t *table, wl_row_t *row, state_t *state, int64_t rtt_ns)
-{
-    const wl_summary_t *rtt = state->rtt;
-
-    wl_summary_add(state->rtt, rtt_ns);
-    /* The extremes seldom change, the others mostly do. */
-    if (rtt_ns == wl_summary_min(rtt)) {
-        set_ms(table, row, RTT_MIN, rtt_ns);
+    wl_table_set_times(table, row, RTTS, state->rtt);
+    for (unsigned i = 0; i < G_N_ELEMENTS(counted); i++) {
+        wl_table_set_uint(table, row, counted[i].extra, state->counts[i]);
     }
-    if (rtt_ns == wl_summary_max(rtt)) {
-        set_ms(table, row, RTT_MAX, rtt_ns);
-    }
-    wl_table_set_uint(table, row, RTTS, (uint32_t)wl_summary_count(rtt));
-    wl_table_set_real(table, row, RTT_MEAN, wl_summary_mean_ns(rtt) / 1e6);
-    set_ms(table, row, RTT_P50, wl_summary_percentile(rtt, WL_P50));
-    set_ms(table, row, RTT_P95, wl_summary_percentile(rtt, WL_P95));
-    set_ms(table, row, RTT_P99, wl_summary_percentile(rtt, WL_P99));
-}
-
-/* Data, or its ACK, at this time. */
-static void take_goodput(wl_table_t *table, wl_row_t *row, state_t *state, int64_t time_ns)
-{
-    state->last_ns = MAX(state->last_ns, time_ns);
+    wl_table_set_real(table, row, BYTES, (double)state->bytes);
     if (state->last_ns > state->first_ns) {
         wl_table_set_real(table, row, GOODPUT,
-                          (double)state->bytes * 8e3 /
-                              (double)(state->last_ns - state->first_ns));
+                          (double)state->bytes * 8e3 / (double)(state->last_ns - state->first_ns));
     }
-}
-
-static void take_sender(wl_table_t *table, wl_row_t *row, state_t *state,
-                        const wl_path_record_t *record, int64_t time_ns)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(counted); i++) {
-        if (record->flags & counted[i].flag) {
-            wl_table_set_uint(table, row, counted[i].extra, ++state->counts[i]);
-        }
-    }
-    if (record->bytes > 0) {
-        if (state->bytes == 0) {
-            state->first_ns = state->last_ns = time_ns;
-        }
-        state->bytes += record->bytes;
-        wl_table_set_real(table, row, BYTES, (double)state->bytes);
-        take_goodput(table, row, state, time_ns);
-    }
-    if (record->jitter_ns != WL_NO_TIME) {
-        state->jitter_sum_ns += (double)record->jitter_ns;
-        state->jitters++;
+    if (state->jitters > 0) {
         wl_table_set_real(table, row, JITTER, state->jitter_sum_ns / (double)state->jitters / 1e6);
     }
 }
 
-static void take(wl_table_t *table, const void *data, packet_info *pinfo)
+static void take_sender(state_t *state, const wl_path_record_t *record)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(counted); i++) {
+        state->counts[i] += (record->flags & counted[i].flag) != 0;
+    }
+    if (record->bytes > 0) {
+        if (state->bytes == 0) {
+            state->first_ns = state->last_ns = record->time_ns;
+        }
+        state->bytes += record->bytes;
+        state->last_ns = MAX(state->last_ns, record->time_ns);
+    }
+    if (record->jitter_ns != WL_NO_TIME) {
+        state->jitter_sum_ns += (double)record->jitter_ns;
+        state->jitters++;
+    }
+}
+
+static void take(wl_table_t *table, const void *data, packet_info *pinfo _U_)
 {
     const wl_path_record_t *record = data;
-    int64_t time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
-    state_t *state;
-    wl_row_t *row = row_of(table, record->path, record->direction, &state);
+    wl_row_t *row = row_of(table, record->path, record->direction);
+    state_t *state = state_of(row);
 
-    take_handshake(table, row, state, &record->path->handshake);
-    take_sender(table, row, state, record, time_ns);
+    take_sender(state, record);
+    if (record->flags & WL_PATH_HANDSHAKE) {
+        state->shake = record->path->handshake;
+    }
+    wl_table_changed(table, row);
     if (!(record->flags & (WL_PATH_ACKS | WL_PATH_SAMPLE | WL_PATH_HANDSHAKE))) {
         return;
     }
-    row = row_of(table, record->path, !record->direction, &state);
-    take_handshake(table, row, state, &record->path->handshake);
+    row = row_of(table, record->path, !record->direction);
+    state = state_of(row);
+    if (record->flags & WL_PATH_HANDSHAKE) {
+        state->shake = record->path->handshake;
+    }
     if (record->flags & WL_PATH_SAMPLE) {
-        take_rtt(table, row, state, record->rtt_ns);
+        wl_summary_add(state->rtt, record->rtt_ns);
     }
     if ((record->flags & WL_PATH_ACKS) && state->bytes > 0) {
-        take_goodput(table, row, state, time_ns);
+        state->last_ns = MAX(state->last_ns, record->time_ns);
     }
+    wl_table_changed(table, row);
 }
 
 void wl_streams_table_register(void)
@@ -196,6 +199,7 @@ void wl_streams_table_register(void)
         .extra_count = G_N_ELEMENTS(extras),
         .without_latency = true,
         .take = take,
+        .write = write,
     };
 
     wl_table_register(&def);

@@ -1,7 +1,7 @@
 /* summary.c
- * Statistics of one row, right after every sample.
+ * Statistics of one row. What costs most, order and ranks, waits until a percentile is asked for.
  *
- * Up to 256 samples are kept sorted, which makes small rows exact. Then they move to a histogram
+ * Up to 256 samples are kept themselves, which makes small rows exact. Then they move to a histogram
  * in the manner of HdrHistogram: 512 buckets of equal width for each power of two, hence at most
  * 1/1024 off. Buckets are numbered from the most negative value to the largest:
  *
@@ -15,8 +15,11 @@
  *               and its tails do not
  *   cursor      per percentile, the bucket that holds its rank, and the samples below and in it.
  *               One more sample moves a rank by at most one, so the cursor moves to its neighbour
- *               among the buckets that are not empty, or stays. Without it each sample would cost a
- *               walk over the histogram.
+ *               among the buckets that are not empty, or stays. Only after several samples that
+ *               nobody asked about does it take a walk over the histogram.
+ *
+ * Samples that nobody asks about wait for it by the dozen: one by one, each would find its page and
+ * planes gone from the processor's caches.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,10 +27,12 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define MAX_SORTED 256
-#define SORTED_STEP 8
+#define MAX_SAMPLES 256
+#define SAMPLES_STEP 8
+#define MAX_WAITING 32 /* for the histogram */
 
 #define SUB_BITS 9 /* 512 buckets a power of two */
 #define SUB_BUCKETS (1 << SUB_BITS)
@@ -64,14 +69,17 @@ typedef struct {
     unsigned n_pages, max_pages, n_planes, max_planes;
     uint64_t count; /* samples in buckets */
     wl_cursor_t cursors[WL_PERCENTILES];
+    uint64_t seen; /* samples the cursors stand for */
+    unsigned last; /* bucket of the last sample */
 } wl_histogram_t;
 
 struct wl_summary {
     uint64_t count, clipped;
     int64_t min, max;
-    double mean, m2; /* Welford: m2 is the sum of squared distances from the mean */
-    int64_t *sorted; /* while there is no histogram */
-    unsigned max_sorted;
+    double mean, m2;       /* Welford: m2 is the sum of squared distances from the mean */
+    int64_t *samples;      /* those that no histogram has yet */
+    unsigned kept, sorted; /* how many; and of them, from the first on, in order */
+    unsigned max_samples;
     wl_histogram_t *histogram;
 };
 
@@ -191,7 +199,7 @@ static unsigned previous_bucket(const wl_histogram_t *histogram, unsigned bucket
 size_t wl_summary_bytes(const wl_summary_t *summary)
 {
     const wl_histogram_t *histogram = summary->histogram;
-    size_t bytes = sizeof *summary + summary->max_sorted * sizeof *summary->sorted;
+    size_t bytes = sizeof *summary + summary->max_samples * sizeof *summary->samples;
 
     if (histogram != NULL) {
         bytes += sizeof *histogram + histogram->max_pages * sizeof *histogram->pages +
@@ -287,59 +295,110 @@ static void move_cursor(const wl_histogram_t *histogram, wl_cursor_t *cursor, ui
     }
 }
 
+/* From the first bucket on, once for all ranks: they ascend. */
+static void place_cursors(wl_histogram_t *histogram)
+{
+    unsigned word = 0, bucket;
+    uint64_t below = 0;
+
+    while (histogram->used[word] == 0) {
+        word++;
+    }
+    bucket = first_of_page(histogram, word * 64 + low_bit(histogram->used[word]));
+    for (int i = 0; i < WL_PERCENTILES; i++) {
+        uint64_t rank = rank_of((wl_percentile_t)i, histogram->count);
+        uint64_t count = bucket_count(histogram, bucket);
+
+        while (below + count < rank) {
+            below += count;
+            bucket = next_bucket(histogram, bucket);
+            count = bucket_count(histogram, bucket);
+        }
+        place_cursor(histogram, &histogram->cursors[i], bucket);
+        histogram->cursors[i].below = below;
+    }
+}
+
+static void bring_cursors(wl_histogram_t *histogram)
+{
+    if (histogram->seen + 1 == histogram->count) {
+        for (int i = 0; i < WL_PERCENTILES; i++) {
+            move_cursor(histogram, &histogram->cursors[i],
+                        rank_of((wl_percentile_t)i, histogram->count), histogram->last);
+        }
+    } else if (histogram->seen < histogram->count) {
+        place_cursors(histogram);
+    }
+    histogram->seen = histogram->count;
+}
+
 static void add_to_histogram(wl_summary_t *summary, int64_t ns)
 {
     unsigned bucket = bucket_of(ns);
 
-    if (!count_sample(summary, bucket)) {
+    if (count_sample(summary, bucket)) {
+        summary->histogram->last = bucket;
+    } else {
         summary->clipped++;
-        return;
-    }
-    for (int i = 0; i < WL_PERCENTILES; i++) {
-        move_cursor(summary->histogram, &summary->histogram->cursors[i],
-                    rank_of((wl_percentile_t)i, summary->histogram->count), bucket);
     }
 }
 
 /* 256 samples need 256 pages at most, which is within the bound. */
 static void move_to_histogram(wl_summary_t *summary)
 {
-    int64_t *sorted = summary->sorted;
-
-    summary->sorted = NULL;
-    summary->max_sorted = 0;
-    summary->histogram = g_new0(wl_histogram_t, 1);
-    for (int i = 0; i < WL_PERCENTILES; i++) {
-        summary->histogram->cursors[i].bucket = bucket_of(sorted[0]);
-        summary->histogram->cursors[i].middle = bucket_middle(bucket_of(sorted[0]));
+    if (summary->histogram == NULL) {
+        summary->histogram = g_new0(wl_histogram_t, 1);
     }
-    for (unsigned i = 0; i < MAX_SORTED; i++) {
-        add_to_histogram(summary, sorted[i]);
+    for (unsigned i = 0; i < summary->kept; i++) {
+        add_to_histogram(summary, summary->samples[i]);
     }
-    g_free(sorted);
+    summary->kept = 0;
+    if (summary->max_samples != MAX_WAITING) {
+        summary->max_samples = MAX_WAITING;
+        summary->samples = g_renew(int64_t, summary->samples, MAX_WAITING);
+    }
 }
 
-/* `before` samples are there already. */
-static void insert_sorted(wl_summary_t *summary, unsigned before, int64_t ns)
+static void append(wl_summary_t *summary, int64_t ns)
 {
-    unsigned first = 0, last = before;
-
-    if (before == summary->max_sorted) {
-        summary->max_sorted = MAX(SORTED_STEP, 2 * before);
-        summary->sorted = g_renew(int64_t, summary->sorted, summary->max_sorted);
+    if (summary->kept == summary->max_samples) {
+        summary->max_samples = MAX(SAMPLES_STEP, 2 * summary->kept);
+        summary->samples = g_renew(int64_t, summary->samples, summary->max_samples);
     }
-    while (first < last) {
-        unsigned middle = (first + last) / 2;
+    summary->samples[summary->kept++] = ns;
+}
 
-        if (summary->sorted[middle] <= ns) {
-            first = middle + 1;
-        } else {
-            last = middle;
+static int compare(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+    return one < other ? -1 : one > other;
+}
+
+/* One sample behind those in order is the rule where every record is shown at once. */
+static void sort(wl_summary_t *summary)
+{
+    unsigned count = summary->kept, first = 0, last = summary->sorted;
+
+    if (last + 1 == count) {
+        int64_t ns = summary->samples[last];
+
+        while (first < last) {
+            unsigned middle = (first + last) / 2;
+
+            if (summary->samples[middle] <= ns) {
+                first = middle + 1;
+            } else {
+                last = middle;
+            }
         }
+        memmove(&summary->samples[first + 1], &summary->samples[first],
+                (summary->sorted - first) * sizeof *summary->samples);
+        summary->samples[first] = ns;
+    } else if (last < count) {
+        qsort(summary->samples, count, sizeof *summary->samples, compare);
     }
-    memmove(&summary->sorted[first + 1], &summary->sorted[first],
-            (before - first) * sizeof *summary->sorted);
-    summary->sorted[first] = ns;
+    summary->sorted = count;
 }
 
 wl_summary_t *wl_summary_new(void)
@@ -357,7 +416,6 @@ void wl_summary_free(wl_summary_t *summary)
 
 void wl_summary_add(wl_summary_t *summary, int64_t ns)
 {
-    unsigned before = (unsigned)MIN(summary->count, MAX_SORTED);
     double distance = (double)ns - summary->mean;
 
     summary->min = summary->count == 0 ? ns : MIN(summary->min, ns);
@@ -365,14 +423,10 @@ void wl_summary_add(wl_summary_t *summary, int64_t ns)
     summary->count++;
     summary->mean += distance / (double)summary->count;
     summary->m2 += distance * ((double)ns - summary->mean);
-    if (before < MAX_SORTED) {
-        insert_sorted(summary, before, ns);
-        return;
-    }
-    if (summary->histogram == NULL) {
+    if (summary->kept == (summary->histogram == NULL ? MAX_SAMPLES : MAX_WAITING)) {
         move_to_histogram(summary);
     }
-    add_to_histogram(summary, ns);
+    append(summary, ns);
 }
 
 void wl_summary_clear(wl_summary_t *summary)
@@ -382,7 +436,7 @@ void wl_summary_clear(wl_summary_t *summary)
         g_free(summary->histogram->planes);
         g_free(summary->histogram);
     }
-    g_free(summary->sorted);
+    g_free(summary->samples);
     memset(summary, 0, sizeof *summary);
 }
 
@@ -411,19 +465,25 @@ double wl_summary_sd_ns(const wl_summary_t *summary)
     return summary->count < 2 ? 0 : sqrt(summary->m2 / (double)(summary->count - 1));
 }
 
-int64_t wl_summary_percentile(const wl_summary_t *summary, wl_percentile_t percentile)
+int64_t wl_summary_percentile(wl_summary_t *summary, wl_percentile_t percentile)
 {
     if (summary->count == 0) {
         return 0;
     }
     if (summary->histogram == NULL) {
-        return summary->sorted[rank_of(percentile, summary->count) - 1];
+        sort(summary);
+        return summary->samples[rank_of(percentile, summary->count) - 1];
     }
+    move_to_histogram(summary);
+    bring_cursors(summary->histogram);
     /* The middle of the outermost buckets may lie beyond every sample. */
     return CLAMP(summary->histogram->cursors[percentile].middle, summary->min, summary->max);
 }
 
-uint64_t wl_summary_clipped(const wl_summary_t *summary)
+uint64_t wl_summary_clipped(wl_summary_t *summary)
 {
+    if (summary->histogram != NULL) {
+        move_to_histogram(summary);
+    }
     return summary->clipped;
 }

@@ -2,8 +2,8 @@
  * The statistics of one row of a table: count, minimum, maximum, mean, standard deviation and
  * three percentiles of int64 nanoseconds, right after every single sample.
  *
- * No table of Wireshark tells its owner when it is about to be drawn, so nothing may be left to
- * compute at the end: adding a sample costs O(1) and every getter only reads.
+ * Adding a sample costs O(1). So does asking for percentiles after each; once after many samples it
+ * takes a walk over what there is.
  *
  *     wl_summary_t *summary = wl_summary_new();
  *     wl_summary_add(summary, 1500000);
@@ -60,13 +60,13 @@ double wl_summary_mean_ns(const wl_summary_t *summary);
 /* Standard deviation of the sample; 0 for fewer than two. */
 double wl_summary_sd_ns(const wl_summary_t *summary);
 
-int64_t wl_summary_percentile(const wl_summary_t *summary, wl_percentile_t percentile);
+int64_t wl_summary_percentile(wl_summary_t *summary, wl_percentile_t percentile);
 
 /* Samples that the percentiles leave out because the memory bound was reached; the other figures
  * include them. 0 means that the percentiles hold for all samples. It stays 0 for 10^11 samples
  * spread over all times from 1 ns to 1000 s, or 10^6 over those of both signs; the bound is only
  * reached by values in nearly every power of two that an int64 has. */
-uint64_t wl_summary_clipped(const wl_summary_t *summary);
+uint64_t wl_summary_clipped(wl_summary_t *summary);
 
 /* Memory the summary takes now, itself included. */
 size_t wl_summary_bytes(const wl_summary_t *summary);

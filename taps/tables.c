@@ -11,10 +11,13 @@
 
 #include "../plugin/compat.h"
 #include "../plugin/hash.h"
+#include "../plugin/postdissect.h"
 #include <epan/prefs.h>
 #include <epan/stat_tap_ui.h>
+#include <epan/tap.h>
 #include <math.h>
 
+#include "deferred.h"
 #include "summary.h"
 
 /* Beyond this many rows new ones are appended: keeping order would cost the square of them. */
@@ -80,6 +83,9 @@ struct wl_table {
     GHashTable *texts;     /* what is in it */
     GByteArray *asked;     /* a bit per exchange: its request was counted */
     GPtrArray *remembered; /* wl_row_t, by the table's own numbers */
+    const wl_source_t *source;
+    wl_deferred_t deferred;
+    bool is_put_off; /* cells are not written: the rows are ahead of them */
     struct {
         uint64_t number;
         wl_row_t *row;
@@ -149,7 +155,7 @@ static void write_requests(const wl_table_t *table, const wl_row_t *row)
 {
     stat_tap_table_item_type *cell = cells_of(table, row) + table->keys;
 
-    if (!table->def->without_latency) {
+    if (!table->def->without_latency && !table->is_put_off) {
         set_uint(cell++, row->requests);
         set_uint(cell++, row->answered);
         set_uint(cell, row->open);
@@ -159,9 +165,9 @@ static void write_requests(const wl_table_t *table, const wl_row_t *row)
 static void write_times(const wl_table_t *table, const wl_row_t *row)
 {
     stat_tap_table_item_type *cell = cells_of(table, row) + table->keys + REQUEST_COLUMNS;
-    const wl_summary_t *summary = row->summary;
+    wl_summary_t *summary = row->summary;
 
-    if (!table->def->without_latency) {
+    if (!table->def->without_latency && !table->is_put_off) {
         set_ms(cell++, (double)wl_summary_min(summary));
         set_ms(cell++, wl_summary_mean_ns(summary));
         set_ms(cell++, wl_summary_sd_ns(summary));
@@ -181,6 +187,9 @@ static void write_part(const wl_table_t *table, const wl_row_t *row, unsigned pa
 {
     stat_tap_table_item_type *cell = cells_of(table, row) + first_part(table) + part * PART_COLUMNS;
 
+    if (table->is_put_off) {
+        return;
+    }
     set_ms(cell++, wl_summary_mean_ns(row->parts[part]));
     set_ms(cell++, (double)wl_summary_percentile(row->parts[part], WL_P95));
     set_ms(cell, (double)wl_summary_max(row->parts[part]));
@@ -188,8 +197,10 @@ static void write_part(const wl_table_t *table, const wl_row_t *row, unsigned pa
 
 static void write_extra(const wl_table_t *table, const wl_row_t *row, unsigned extra)
 {
-    cells_of(table, row)[first_part(table) + table->parts * PART_COLUMNS + extra] =
-        row->extras[extra];
+    if (!table->is_put_off) {
+        cells_of(table, row)[first_part(table) + table->parts * PART_COLUMNS + extra] =
+            row->extras[extra];
+    }
 }
 
 static void write_count(const wl_table_t *table, const wl_row_t *row, wl_count_t what)
@@ -199,7 +210,7 @@ static void write_count(const wl_table_t *table, const wl_row_t *row, wl_count_t
     for (unsigned i = 0; i < (unsigned)what; i++) {
         at += (table->def->counts & 1u << i) != 0;
     }
-    if (table->def->counts & 1u << what) {
+    if ((table->def->counts & 1u << what) && !table->is_put_off) {
         set_uint(cells_of(table, row) + at, row->counts[what]);
     }
 }
@@ -368,6 +379,8 @@ static void rows_clear(wl_table_t *table)
     g_byte_array_set_size(table->asked, 0);
     g_ptr_array_set_size(table->remembered, 0);
     memset(table->known, 0, sizeof table->known);
+    table->deferred = (wl_deferred_t){0, 0, NULL};
+    table->is_put_off = false;
 }
 
 wl_row_t *wl_table_row(wl_table_t *table, const wl_row_key_t *key)
@@ -490,8 +503,7 @@ void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const c
     write_extra(table, row, extra);
 }
 
-void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra,
-                        const wl_summary_t *summary)
+void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra, wl_summary_t *summary)
 {
     const int64_t ns[] = {wl_summary_percentile(summary, WL_P50),
                           wl_summary_percentile(summary, WL_P95),
@@ -504,8 +516,17 @@ void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra,
     for (unsigned i = 0; i < G_N_ELEMENTS(ns); i++) {
         cells[3 + i].value.float_value = (double)ns[i] / 1e6;
     }
-    memcpy(cells_of(table, row) + first_part(table) + table->parts * PART_COLUMNS + extra, cells,
-           WL_TIMES * sizeof *cells);
+    if (!table->is_put_off) {
+        memcpy(cells_of(table, row) + first_part(table) + table->parts * PART_COLUMNS + extra,
+               cells, WL_TIMES * sizeof *cells);
+    }
+}
+
+void wl_table_changed(wl_table_t *table, wl_row_t *row)
+{
+    if (!table->is_put_off && table->def->write != NULL) {
+        table->def->write(table, row);
+    }
 }
 
 void wl_table_row_counts(const wl_row_t *row, uint32_t *requests, uint32_t *answered)
@@ -537,8 +558,11 @@ static void table_start(wl_table_t *table)
     }
 }
 
+static bool draws_first; /* the listener is there, and behind it no table's */
+
 static void table_init(stat_tap_table_ui *ui)
 {
+    draws_first = false;
     /* Called again for each window and each new filter: one table serves them all. */
     if (stat_tap_find_table(ui, ui->title) == NULL) {
         stat_tap_add_table(ui, stat_tap_init_table(ui->title, (int)ui->nfields, 0, NULL));
@@ -546,12 +570,71 @@ static void table_init(stat_tap_table_ui *ui)
     }
 }
 
+static void take_again(const void *record, void *user)
+{
+    wl_table_t *table = user;
+
+    table->def->take(table, record, NULL);
+}
+
+/* Looks at what was put off, and writes the cells. */
+static void settle(wl_table_t *table)
+{
+    if (!table->is_put_off) {
+        return;
+    }
+    wl_deferred_catch_up(&table->deferred, table->source, take_again, table);
+    table->is_put_off = false;
+    for (unsigned i = 0; i < table->by_slot->len; i++) {
+        wl_row_t *row = g_ptr_array_index(table->by_slot, i);
+
+        wl_table_changed(table, row);
+        write_all(table, row);
+    }
+}
+
+static GPtrArray *all_tables;
+
+static void settle_all(void *data _U_)
+{
+    for (unsigned i = 0; i < all_tables->len; i++) {
+        settle(g_ptr_array_index(all_tables, i));
+    }
+}
+
+/* A listener that is registered later is drawn earlier: one of our own comes before those of all
+ * tables. One, since Wireshark walks through all listeners with every frame. Tables that are seen on
+ * later passes, as by the GUI, which draws them by itself, put nothing off. */
+static bool may_put_off(const wl_table_t *table)
+{
+    GString *error;
+
+    if (!wl_postdissect_was_first() || table->source == NULL) {
+        return false;
+    }
+    if (!draws_first) {
+        error = register_tap_listener(table->def->tap, all_tables, NULL, TL_REQUIRES_NOTHING, NULL,
+                                      NULL, settle_all, NULL);
+        draws_first = error == NULL;
+        if (error != NULL) {
+            g_string_free(error, TRUE);
+        }
+    }
+    return draws_first;
+}
+
 static tap_packet_status table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_,
                                       const void *record, tap_flags_t flags _U_)
 {
     wl_table_t *table = (wl_table_t *)((stat_data_t *)data)->stat_tap_data;
 
-    table->def->take(table, record, pinfo);
+    if (may_put_off(table)) {
+        table->is_put_off = true;
+        wl_deferred_put(&table->deferred, table->source, record, take_again, table);
+    } else {
+        settle(table);
+        table->def->take(table, record, pinfo);
+    }
     return TAP_PACKET_REDRAW;
 }
 
@@ -580,8 +663,6 @@ static void table_free_cell(stat_tap_table *shown, guint row, guint column,
         rows_clear(table);
     }
 }
-
-static GPtrArray *all_tables;
 
 static wl_table_t *table_of(const stat_tap_table *shown)
 {
@@ -659,6 +740,7 @@ void wl_table_register(const wl_table_def_t *def)
     wl_table_t *table = g_new0(wl_table_t, 1);
 
     table->def = def;
+    table->source = wl_source_of(def->tap);
     table->rows = g_hash_table_new_full(wl_hash_text, g_str_equal, NULL, row_free);
     table->by_slot = g_ptr_array_new();
     table->slots = g_ptr_array_new();

@@ -3,7 +3,7 @@
  * and each table's own counters. One mechanism serves tshark -z, the GUI's Statistics menu, and sharkd.
  *
  * No table of Wireshark tells its owner when it is about to be drawn, so every cell of a row is
- * right after every record.
+ * right after every record; but for the one pass of tshark, which draws once (see deferred.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -71,8 +71,12 @@ typedef struct {
     bool without_latency; /* none of the columns from Requests to Max */
     /* Called for an empty table, if set: rows that are there before any record. */
     void (*start)(wl_table_t *table);
-    /* Puts a record of the tap into rows with the functions below. */
+    /* Puts a record of the tap into rows with the functions below. pinfo is NULL where the record
+     * was had again (see deferred.h). */
     void (*take)(wl_table_t *table, const void *record, struct _packet_info *pinfo);
+    /* Sets columns of the table's own that `take` leaves; called after wl_table_changed(). May be
+     * NULL. */
+    void (*write)(wl_table_t *table, wl_row_t *row);
 } wl_table_def_t;
 
 void wl_table_register(const wl_table_def_t *def);
@@ -107,11 +111,12 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value);
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value);
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value);
+/* What the row's data tell has changed: calls `write`, or will before the row is drawn. */
+void wl_table_changed(wl_table_t *table, wl_row_t *row);
 /* Seven columns from `extra` on: count (UINT), and of milliseconds (REAL) min, mean, p50, p95, p99,
  * max. */
 #define WL_TIMES 7
-void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra,
-                        const wl_summary_t *summary);
+void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra, wl_summary_t *summary);
 void wl_table_row_counts(const wl_row_t *row, uint32_t *requests, uint32_t *answered);
 /* State of a table's own per row, zeroed at first: freed with the row, by `free_data` (NULL: by
  * g_free). */

@@ -198,7 +198,7 @@ static int64_t exact_percentile(const exact_t *exact, unsigned percent, unsigned
     return exact->sorted[at].ns;
 }
 
-static void check_percentiles(const wl_summary_t *summary, const exact_t *exact, unsigned count,
+static void check_percentiles(wl_summary_t *summary, const exact_t *exact, unsigned count,
                               const char *name)
 {
     for (int p = 0; p < WL_PERCENTILES; p++) {
@@ -213,7 +213,7 @@ static void check_percentiles(const wl_summary_t *summary, const exact_t *exact,
     }
 }
 
-static void check_moments(const wl_summary_t *summary, const int64_t *samples, unsigned n)
+static void check_moments(wl_summary_t *summary, const int64_t *samples, unsigned n)
 {
     int64_t min = samples[0], max = samples[0];
     long double mean = 0, squares = 0, sd;
@@ -264,7 +264,7 @@ static void test_percentiles_after_every_sample(void **state)
     free(samples);
 }
 
-static void check_empty(const wl_summary_t *summary)
+static void check_empty(wl_summary_t *summary)
 {
     assert_int_equal(wl_summary_count(summary), 0);
     assert_int_equal(wl_summary_min(summary), 0);
@@ -401,6 +401,36 @@ static void test_memory_bound(void **state)
     wl_summary_free(summary);
 }
 
+/* Whoever asks seldom is told the same as who asks after each sample. */
+static void test_percentiles_after_many_samples(void **state)
+{
+    (void)state;
+    for (unsigned d = 0; d < G_N_ELEMENTS(distributions); d++) {
+        wl_summary_t *often = wl_summary_new(), *seldom = wl_summary_new();
+
+        random_state = 7;
+        for (unsigned i = 0, next = 1; i < 20000; i++) {
+            int64_t ns = distributions[d].sample(i);
+
+            wl_summary_add(often, ns);
+            wl_summary_add(seldom, ns);
+            for (int p = 0; p < WL_PERCENTILES; p++) {
+                int64_t want = wl_summary_percentile(often, (wl_percentile_t)p);
+
+                if (i == next) {
+                    assert_true(wl_summary_percentile(seldom, (wl_percentile_t)p) == want);
+                }
+            }
+            if (i == next) {
+                next += 1 + i * 2 % 97; /* one behind, some, and more than wait */
+            }
+        }
+        assert_int_equal(wl_summary_clipped(often), wl_summary_clipped(seldom));
+        wl_summary_free(often);
+        wl_summary_free(seldom);
+    }
+}
+
 /* A small row must stay small: a table may have 10,000 of them. */
 static void test_small_rows_are_small(void **state)
 {
@@ -428,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_small_rows_are_small),
         cmocka_unit_test(test_memory_bound),
         cmocka_unit_test(test_percentiles_after_every_sample),
+        cmocka_unit_test(test_percentiles_after_many_samples),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,39 @@
+/* deferred.h
+ * Records that a table has not looked at yet: a range of numbers, had again from the plugin's logs.
+ *
+ * While tshark reads a file for the first time nobody sees a table before its end. To look at every
+ * record at once would let the code and the rows of all tables drive Wireshark's own data out of the
+ * processor's caches with every frame; a thousand records in a row cost a third of it.
+ *
+ *   tap --record 17--> put: [17, 18)   --18--> [17, 19)  ...  full, or a record missing: all taken
+ *   draw --> catch_up: what is left
+ *
+ * What a record looks like later is what a later pass sees of it; tables are the same in each.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef WIRELAT_DEFERRED_H
+#define WIRELAT_DEFERRED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where a tap's records come from; NULL where they cannot be had again. */
+typedef struct wl_source wl_source_t;
+const wl_source_t *wl_source_of(const char *tap);
+
+typedef struct {
+    uint32_t from, to; /* numbers of records, each one of the tap's that lies between was put */
+    const void *log;   /* they are in */
+} wl_deferred_t;
+
+typedef void (*wl_deferred_take_t)(const void *record, void *user);
+
+/* Puts a record off, which may be the end of others' waiting: `take` gets them, in order. */
+void wl_deferred_put(wl_deferred_t *deferred, const wl_source_t *source, const void *record,
+                     wl_deferred_take_t take, void *user);
+/* All that wait; none of a file that is closed. */
+void wl_deferred_catch_up(wl_deferred_t *deferred, const wl_source_t *source,
+                          wl_deferred_take_t take, void *user);
+
+#endif
