@@ -1,6 +1,10 @@
 /* pending.c
- * One hash of entries; each entry hangs in two queues, oldest first: that of its stream and one of
- * the whole table. The queue of the whole table is "pending" or "answered", by the entry's state.
+ * Entries in one array, found through a table of slots; each hangs in two queues, oldest first: that
+ * of its stream and one of the whole table. The queue of the whole table is "pending" or "answered",
+ * by the entry's state.
+ *
+ * Of a packet's time most goes by waiting for memory: an entry is half a line of the processor's
+ * cache, and everything is named by its index.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,32 +12,39 @@
 
 #include "hash.h"
 
-typedef struct entry entry_t;
-typedef struct {
-    entry_t *previous, *next;
-} link_t;
-
-typedef struct {
-    entry_t *oldest, *newest;
-    uint32_t count;
-} queue_t;
+#define NONE 0u             /* no entry has index 0 */
+#define ANSWERED UINT32_MAX /* in place of a link within the stream */
+#define FIRST_SLOTS 1024u   /* a power of two */
 
 enum { IN_TABLE, IN_STREAM };
 
 typedef struct {
-    queue_t pending;
-} stream_t;
+    uint32_t previous, next;
+} link_t;
 
-struct entry {
-    wl_key_t key; /* first: the entry is its own hash key */
+typedef struct {
+    wl_key_t key;
     uint32_t value;
-    stream_t *stream; /* NULL once answered */
-    link_t links[2];
-};
+    link_t links[2]; /* links[IN_STREAM].previous is ANSWERED once it is */
+} entry_t;
+
+G_STATIC_ASSERT(sizeof(entry_t) == 32);
+
+typedef struct {
+    uint32_t oldest, newest, count;
+} queue_t;
+
+/* Linear probing; at most half are taken. index NONE: free. */
+typedef struct {
+    uint32_t hash, index;
+} slot_t;
 
 struct wl_pending {
-    GHashTable *entries;
-    GHashTable *streams; /* every stream that ever had a request: making them anew is dear */
+    slot_t *slots;
+    uint32_t slot_count, taken;
+    GArray *entries;     /* entry_t */
+    uint32_t free_entry; /* those that were given back, linked by links[IN_TABLE].next */
+    GArray *streams;     /* queue_t by number, of pending requests */
     queue_t pending, answered;
     unsigned max_stream, max_total;
     wl_pending_evicted_t evicted;
@@ -41,54 +52,182 @@ struct wl_pending {
     wl_pending_counters_t counters;
 };
 
-static guint key_hash(gconstpointer pointer)
+static uint32_t key_hash(wl_key_t key)
 {
-    return wl_hash_bytes(pointer, sizeof(wl_key_t)); /* three words, no padding */
+    return wl_hash_bytes(&key, sizeof key); /* three words, no padding */
 }
 
-static gboolean key_equal(gconstpointer a, gconstpointer b)
+static bool key_equal(wl_key_t a, wl_key_t b)
 {
-    const wl_key_t *ka = a, *kb = b;
-    return ka->id == kb->id && ka->stream == kb->stream && ka->space == kb->space;
+    return a.id == b.id && a.stream == b.stream && a.space == b.space;
 }
 
-static void queue_push(queue_t *queue, entry_t *entry, int which)
+static entry_t *entry_at(const wl_pending_t *pt, uint32_t index)
 {
-    entry->links[which] = (link_t){queue->newest, NULL};
-    if (queue->newest != NULL) {
-        queue->newest->links[which].next = entry;
-    } else {
-        queue->oldest = entry;
+    return &g_array_index(pt->entries, entry_t, index);
+}
+
+static queue_t *stream_queue(wl_pending_t *pt, uint32_t number)
+{
+    if (number >= pt->streams->len) {
+        g_array_set_size(pt->streams, number + 1);
     }
-    queue->newest = entry;
+    return &g_array_index(pt->streams, queue_t, number);
+}
+
+static bool is_pending(const entry_t *entry)
+{
+    return entry->links[IN_STREAM].previous != ANSWERED;
+}
+
+/* Slots. */
+
+/* The slot of the key, or the free one where it would be. */
+static uint32_t slot_of(const wl_pending_t *pt, wl_key_t key, uint32_t hash)
+{
+    uint32_t at = hash & (pt->slot_count - 1);
+
+    while (
+        pt->slots[at].index != NONE &&
+        (pt->slots[at].hash != hash || !key_equal(entry_at(pt, pt->slots[at].index)->key, key))) {
+        at = (at + 1) & (pt->slot_count - 1);
+    }
+    return at;
+}
+
+static void slots_grow(wl_pending_t *pt)
+{
+    slot_t *old = pt->slots;
+    uint32_t old_count = pt->slot_count;
+
+    pt->slot_count *= 2;
+    pt->slots = g_new0(slot_t, pt->slot_count);
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (old[i].index != NONE) {
+            uint32_t at = old[i].hash & (pt->slot_count - 1);
+
+            while (pt->slots[at].index != NONE) {
+                at = (at + 1) & (pt->slot_count - 1);
+            }
+            pt->slots[at] = old[i];
+        }
+    }
+    g_free(old);
+}
+
+/* What was pushed on by the slot that gets free moves back, or a search would end too early. */
+static void slot_free(wl_pending_t *pt, uint32_t at)
+{
+    uint32_t mask = pt->slot_count - 1;
+
+    for (uint32_t next = (at + 1) & mask; pt->slots[next].index != NONE; next = (next + 1) & mask) {
+        uint32_t home = pt->slots[next].hash & mask;
+
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            pt->slots[at] = pt->slots[next];
+            at = next;
+        }
+    }
+    pt->slots[at].index = NONE;
+    pt->taken--;
+}
+
+static uint32_t look_up(const wl_pending_t *pt, wl_key_t key)
+{
+    return pt->slots[slot_of(pt, key, key_hash(key))].index;
+}
+
+/* Entries. */
+
+/* Files the entry under a key that has none. */
+static void file(wl_pending_t *pt, uint32_t index, wl_key_t key)
+{
+    uint32_t hash = key_hash(key);
+
+    if ((pt->taken + 1) * 2 > pt->slot_count) {
+        slots_grow(pt);
+    }
+    entry_at(pt, index)->key = key;
+    pt->slots[slot_of(pt, key, hash)] = (slot_t){hash, index};
+    pt->taken++;
+}
+
+static void unfile(wl_pending_t *pt, wl_key_t key)
+{
+    slot_free(pt, slot_of(pt, key, key_hash(key)));
+}
+
+static uint32_t entry_new(wl_pending_t *pt)
+{
+    uint32_t index = pt->free_entry;
+
+    if (index != NONE) {
+        pt->free_entry = entry_at(pt, index)->links[IN_TABLE].next;
+        return index;
+    }
+    g_array_set_size(pt->entries, pt->entries->len + 1);
+    return pt->entries->len - 1;
+}
+
+/* Out of both queues already. */
+static void entry_free(wl_pending_t *pt, uint32_t index)
+{
+    entry_t *entry = entry_at(pt, index);
+
+    unfile(pt, entry->key);
+    entry->links[IN_TABLE].next = pt->free_entry;
+    pt->free_entry = index;
+}
+
+/* Queues. */
+
+static void queue_push(wl_pending_t *pt, queue_t *queue, uint32_t index, int which)
+{
+    entry_at(pt, index)->links[which] = (link_t){queue->newest, NONE};
+    if (queue->newest != NONE) {
+        entry_at(pt, queue->newest)->links[which].next = index;
+    } else {
+        queue->oldest = index;
+    }
+    queue->newest = index;
     queue->count++;
 }
 
-static void queue_remove(queue_t *queue, entry_t *entry, int which)
+static void queue_remove(wl_pending_t *pt, queue_t *queue, uint32_t index, int which)
 {
-    link_t link = entry->links[which];
+    link_t link = entry_at(pt, index)->links[which];
 
-    if (link.previous != NULL) {
-        link.previous->links[which].next = link.next;
+    if (link.previous != NONE) {
+        entry_at(pt, link.previous)->links[which].next = link.next;
     } else {
         queue->oldest = link.next;
     }
-    if (link.next != NULL) {
-        link.next->links[which].previous = link.previous;
+    if (link.next != NONE) {
+        entry_at(pt, link.next)->links[which].previous = link.previous;
     } else {
         queue->newest = link.previous;
     }
     queue->count--;
 }
 
-static void entry_free(gpointer entry)
+/* Takes a pending entry out of both queues; it stays on file. */
+static void detach(wl_pending_t *pt, uint32_t index)
 {
-    g_slice_free(entry_t, entry);
+    queue_remove(pt, &pt->pending, index, IN_TABLE);
+    queue_remove(pt, stream_queue(pt, entry_at(pt, index)->key.stream), index, IN_STREAM);
 }
 
-static void stream_free(gpointer stream)
+static void evict(wl_pending_t *pt, uint32_t index)
 {
-    g_slice_free(stream_t, stream);
+    wl_key_t key = entry_at(pt, index)->key;
+    uint32_t value = entry_at(pt, index)->value;
+
+    detach(pt, index);
+    entry_free(pt, index);
+    pt->counters.evicted++;
+    if (pt->evicted != NULL) {
+        pt->evicted(key, value, pt->user);
+    }
 }
 
 wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total, wl_pending_evicted_t evicted,
@@ -96,8 +235,11 @@ wl_pending_t *wl_pending_new(unsigned max_stream, unsigned max_total, wl_pending
 {
     wl_pending_t *pt = g_new0(wl_pending_t, 1);
 
-    pt->entries = g_hash_table_new_full(key_hash, key_equal, NULL, entry_free);
-    pt->streams = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, stream_free);
+    pt->slot_count = FIRST_SLOTS;
+    pt->slots = g_new0(slot_t, pt->slot_count);
+    pt->entries = g_array_new(FALSE, FALSE, sizeof(entry_t));
+    g_array_set_size(pt->entries, 1); /* NONE */
+    pt->streams = g_array_new(FALSE, TRUE, sizeof(queue_t));
     pt->max_stream = MAX(max_stream, 1);
     pt->max_total = MAX(max_total, 1);
     pt->evicted = evicted;
@@ -110,147 +252,106 @@ void wl_pending_free(wl_pending_t *pt)
     if (pt == NULL) {
         return;
     }
-    g_hash_table_destroy(pt->entries);
-    g_hash_table_destroy(pt->streams);
+    g_free(pt->slots);
+    g_array_free(pt->entries, TRUE);
+    g_array_free(pt->streams, TRUE);
     g_free(pt);
-}
-
-static stream_t *stream_of(wl_pending_t *pt, uint32_t number)
-{
-    stream_t *stream = g_hash_table_lookup(pt->streams, GUINT_TO_POINTER(number));
-
-    if (stream == NULL) {
-        stream = g_slice_new0(stream_t);
-        g_hash_table_insert(pt->streams, GUINT_TO_POINTER(number), stream);
-    }
-    return stream;
-}
-
-/* Takes a pending entry out of both queues; it stays in the hash. */
-static void entry_detach(wl_pending_t *pt, entry_t *entry)
-{
-    queue_remove(&pt->pending, entry, IN_TABLE);
-    queue_remove(&entry->stream->pending, entry, IN_STREAM);
-    entry->stream = NULL;
-}
-
-static void evict(wl_pending_t *pt, entry_t *entry)
-{
-    wl_key_t key = entry->key;
-    uint32_t value = entry->value;
-
-    entry_detach(pt, entry);
-    g_hash_table_remove(pt->entries, &entry->key);
-    pt->counters.evicted++;
-    if (pt->evicted != NULL) {
-        pt->evicted(key, value, pt->user);
-    }
 }
 
 wl_pending_result_t wl_pending_add(wl_pending_t *pt, wl_key_t key, uint32_t value, uint32_t *old)
 {
     wl_pending_result_t result = WL_PENDING_NEW;
-    entry_t *entry = g_hash_table_lookup(pt->entries, &key);
+    uint32_t index = look_up(pt, key);
+    queue_t *stream;
 
-    if (entry != NULL && entry->stream != NULL) {
+    if (index == NONE) {
+        index = entry_new(pt);
+        file(pt, index, key);
+    } else if (is_pending(entry_at(pt, index))) {
         result = WL_PENDING_REUSED;
-        *old = entry->value;
+        *old = entry_at(pt, index)->value;
         pt->counters.reused++;
-        entry_detach(pt, entry);
-    } else if (entry != NULL) {
-        queue_remove(&pt->answered, entry, IN_TABLE);
+        detach(pt, index);
     } else {
-        entry = g_slice_new0(entry_t);
-        entry->key = key;
-        g_hash_table_add(pt->entries, entry);
+        queue_remove(pt, &pt->answered, index, IN_TABLE);
     }
-    entry->value = value;
-    entry->stream = stream_of(pt, key.stream);
-    queue_push(&pt->pending, entry, IN_TABLE);
-    queue_push(&entry->stream->pending, entry, IN_STREAM);
+    entry_at(pt, index)->value = value;
+    stream = stream_queue(pt, key.stream);
+    queue_push(pt, &pt->pending, index, IN_TABLE);
+    queue_push(pt, stream, index, IN_STREAM);
     pt->counters.added++;
 
-    if (entry->stream->pending.count > pt->max_stream) {
-        evict(pt, entry->stream->pending.oldest);
+    if (stream->count > pt->max_stream) {
+        evict(pt, stream->oldest);
     } else if (pt->pending.count > pt->max_total) {
         evict(pt, pt->pending.oldest);
     }
     return result;
 }
 
-static wl_pending_result_t look_up(const wl_pending_t *pt, wl_key_t key, entry_t **entry)
-{
-    *entry = g_hash_table_lookup(pt->entries, &key);
-    if (*entry == NULL) {
-        return WL_PENDING_ORPHAN;
-    }
-    return (*entry)->stream != NULL ? WL_PENDING_FOUND : WL_PENDING_DUPLICATE;
-}
-
 wl_pending_result_t wl_pending_find(const wl_pending_t *pt, wl_key_t key, uint32_t *value)
 {
-    entry_t *entry;
-    wl_pending_result_t result = look_up(pt, key, &entry);
+    uint32_t index = look_up(pt, key);
 
-    if (entry != NULL) {
-        *value = entry->value;
+    if (index == NONE) {
+        return WL_PENDING_ORPHAN;
     }
-    return result;
+    *value = entry_at(pt, index)->value;
+    return is_pending(entry_at(pt, index)) ? WL_PENDING_FOUND : WL_PENDING_DUPLICATE;
 }
 
 wl_pending_result_t wl_pending_take(wl_pending_t *pt, wl_key_t key, uint32_t *value)
 {
-    entry_t *entry;
-    wl_pending_result_t result = look_up(pt, key, &entry);
+    uint32_t index = look_up(pt, key);
 
-    if (result == WL_PENDING_ORPHAN) {
+    if (index == NONE) {
         pt->counters.orphan++;
-        return result;
+        return WL_PENDING_ORPHAN;
     }
-    *value = entry->value;
-    if (result == WL_PENDING_DUPLICATE) {
+    *value = entry_at(pt, index)->value;
+    if (!is_pending(entry_at(pt, index))) {
         pt->counters.duplicate++;
-        return result;
+        return WL_PENDING_DUPLICATE;
     }
     pt->counters.answered++;
-    entry_detach(pt, entry);
-    queue_push(&pt->answered, entry, IN_TABLE);
+    detach(pt, index);
+    entry_at(pt, index)->links[IN_STREAM].previous = ANSWERED;
+    queue_push(pt, &pt->answered, index, IN_TABLE);
     if (pt->answered.count > WL_PENDING_ANSWERED_MAX) {
-        entry_t *oldest = pt->answered.oldest;
-        queue_remove(&pt->answered, oldest, IN_TABLE);
-        g_hash_table_remove(pt->entries, &oldest->key);
+        uint32_t oldest = pt->answered.oldest;
+
+        queue_remove(pt, &pt->answered, oldest, IN_TABLE);
+        entry_free(pt, oldest);
     }
-    return result;
+    return WL_PENDING_FOUND;
 }
 
 void wl_pending_rekey(wl_pending_t *pt, wl_key_t from, wl_key_t to)
 {
-    entry_t *entry = g_hash_table_lookup(pt->entries, &from);
-    entry_t *answered = g_hash_table_lookup(pt->entries, &to);
+    uint32_t index = look_up(pt, from), answered = look_up(pt, to);
+    queue_t *stream;
 
-    if (entry == NULL || entry->stream == NULL || key_equal(&from, &to) ||
-        (answered != NULL && answered->stream != NULL)) {
+    if (index == NONE || !is_pending(entry_at(pt, index)) || key_equal(from, to) ||
+        (answered != NONE && is_pending(entry_at(pt, answered)))) {
         return;
     }
-    if (answered != NULL) {
-        queue_remove(&pt->answered, answered, IN_TABLE);
-        g_hash_table_remove(pt->entries, &to);
+    if (answered != NONE) {
+        queue_remove(pt, &pt->answered, answered, IN_TABLE);
+        entry_free(pt, answered);
     }
-    g_hash_table_steal(pt->entries, &from);
-    queue_remove(&entry->stream->pending, entry, IN_STREAM);
-    entry->key = to;
-    entry->stream = stream_of(pt, to.stream);
-    queue_push(&entry->stream->pending, entry, IN_STREAM);
-    g_hash_table_add(pt->entries, entry);
-    if (entry->stream->pending.count > pt->max_stream) {
-        evict(pt, entry->stream->pending.oldest);
+    queue_remove(pt, stream_queue(pt, from.stream), index, IN_STREAM);
+    unfile(pt, from);
+    file(pt, index, to);
+    stream = stream_queue(pt, to.stream);
+    queue_push(pt, stream, index, IN_STREAM);
+    if (stream->count > pt->max_stream) {
+        evict(pt, stream->oldest);
     }
 }
 
 uint32_t wl_pending_open(const wl_pending_t *pt, uint32_t stream)
 {
-    const stream_t *found = g_hash_table_lookup(pt->streams, GUINT_TO_POINTER(stream));
-    return found != NULL ? found->pending.count : 0;
+    return stream < pt->streams->len ? g_array_index(pt->streams, queue_t, stream).count : 0;
 }
 
 const wl_pending_counters_t *wl_pending_counters(const wl_pending_t *pt)

@@ -154,23 +154,12 @@ static void name_mqtt_broker(packet_info *pinfo, wl_mqtt_stream_t *stream, bool 
     }
 }
 
-static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
-                      wl_message_t *common, unsigned *first_seq)
+/* Where the message lies, once its size is read. */
+static void place(packet_info *pinfo, const field_info *pdu, wl_message_t *message,
+                  unsigned *first_seq)
 {
-    const field_info *pdu = PNODE_FINFO(node);
-    wl_mqtt_message_t mqtt = {.message = *common};
-    wl_kafka_message_t kafka = {.message = *common};
-    wl_message_t *message = protocol == WL_ITEM_MQTT ? &mqtt.message : &kafka.message;
-    uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
-    const uint8_t *bytes = wl_read_bytes(pdu, INT32_MAX, &count);
     wl_span_t span;
 
-    kafka.is_request = pinfo->destport == wl_framing_server_port(pinfo);
-    if (!(protocol == WL_ITEM_MQTT
-              ? wl_read_mqtt(bytes, count, captured, matcher.store, &mqtt)
-              : wl_read_kafka(bytes, count, captured, matcher.store, &kafka))) {
-        return;
-    }
     wl_layout_span(&layout, pinfo, pdu, message->size, &span);
     message->cut &= !span.shortened;
     message->first_ns = span.first_ns;
@@ -183,11 +172,33 @@ static void match_pdu(packet_info *pinfo, wl_item_t protocol, proto_node *node,
     if (span.first_ns == WL_NO_TIME) {
         wl_health_note(matcher.health, pinfo->num, WL_HEALTH_NO_START, 1);
     }
-    if (protocol == WL_ITEM_MQTT) {
+}
+
+static void match_mqtt(packet_info *pinfo, const field_info *pdu, const wl_message_t *common,
+                       unsigned *first_seq)
+{
+    wl_mqtt_message_t mqtt = {.message = *common};
+    uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
+    const uint8_t *bytes = wl_read_bytes(pdu, INT32_MAX, &count);
+
+    if (wl_read_mqtt(bytes, count, captured, matcher.store, &mqtt)) {
+        place(pinfo, pdu, &mqtt.message, first_seq);
         mqtt.sender_is_server = pinfo->srcport == wl_framing_server_port(pinfo);
         name_mqtt_broker(pinfo, &mqtt.message.stream->mqtt, mqtt.sender_is_server);
         wl_mqtt_match(&matcher, &mqtt);
-    } else {
+    }
+}
+
+static void match_kafka(packet_info *pinfo, const field_info *pdu, const wl_message_t *common,
+                        unsigned *first_seq)
+{
+    wl_kafka_message_t kafka = {.message = *common,
+                                .is_request = pinfo->destport == wl_framing_server_port(pinfo)};
+    uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
+    const uint8_t *bytes = wl_read_bytes(pdu, INT32_MAX, &count);
+
+    if (wl_read_kafka(bytes, count, captured, matcher.store, &kafka)) {
+        place(pinfo, pdu, &kafka.message, first_seq);
         name_broker(pinfo, &kafka);
         wl_kafka_match(&matcher, &kafka);
     }
@@ -280,8 +291,10 @@ static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
 
-        if (is_wanted(item)) {
-            match_pdu(pinfo, item, node, &common, &first_seq);
+        if (is_wanted(item) && item == WL_ITEM_MQTT) {
+            match_mqtt(pinfo, PNODE_FINFO(node), &common, &first_seq);
+        } else if (is_wanted(item)) {
+            match_kafka(pinfo, PNODE_FINFO(node), &common, &first_seq);
         }
     }
     wl_half_forget_before(half, first_seq, segment->frame);

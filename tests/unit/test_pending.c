@@ -217,6 +217,51 @@ static void test_another_key(void **state)
     wl_pending_free(pt);
 }
 
+/* Many keys, of which the last answered are remembered: against a list of those. */
+static void test_answered_are_forgotten_in_order(void **state)
+{
+    enum { IDS = 12000, STEPS = 60000 };
+    static uint32_t answered[WL_PENDING_ANSWERED_MAX + 1];
+    static bool waits[IDS];
+    wl_pending_t *pt = table(IDS, IDS);
+    unsigned count = 0, forgotten = 0, duplicates = 0;
+    uint32_t value, old, seed = 1;
+
+    (void)state;
+    for (unsigned step = 0; step < STEPS; step++) {
+        uint32_t id = (seed = seed * 1664525 + 1013904223) >> 8;
+        unsigned at = 0;
+
+        id %= IDS;
+        while (at < count && answered[at] != id) {
+            at++;
+        }
+        if (waits[id]) {
+            assert_int_equal(wl_pending_take(pt, key(id % 7, 3, id), &value), WL_PENDING_FOUND);
+            assert_int_equal(value, id);
+            waits[id] = false;
+            answered[count++] = id;
+            if (count > WL_PENDING_ANSWERED_MAX) {
+                memmove(answered, answered + 1, --count * sizeof answered[0]);
+                forgotten++;
+            }
+            continue;
+        }
+        assert_int_equal(wl_pending_find(pt, key(id % 7, 3, id), &value),
+                         at < count ? WL_PENDING_DUPLICATE : WL_PENDING_ORPHAN);
+        duplicates += at < count;
+        if (step % 3 > 0) {
+            assert_int_equal(wl_pending_add(pt, key(id % 7, 3, id), id, &old), WL_PENDING_NEW);
+            waits[id] = true;
+            if (at < count) {
+                memmove(answered + at, answered + at + 1, (--count - at) * sizeof answered[0]);
+            }
+        }
+    }
+    assert_true(forgotten > 1000 && duplicates > 1000);
+    wl_pending_free(pt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_answered_are_forgotten_in_time),
         cmocka_unit_test(test_another_key),
         cmocka_unit_test(test_random_run),
+        cmocka_unit_test(test_answered_are_forgotten_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
