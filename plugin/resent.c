@@ -13,19 +13,12 @@ typedef struct {
     wl_exchange_id_t id; /* of a request */
 } range_t;
 
-static void range_add(GArray **ranges, unsigned *head, unsigned max, range_t range)
+static void range_add(wl_queue_t *ranges, unsigned max, range_t range)
 {
-    if (*ranges == NULL) {
-        *ranges = g_array_new(FALSE, FALSE, sizeof(range_t));
+    if (ranges->count >= max) {
+        wl_queue_drop(ranges, 1);
     }
-    if ((*ranges)->len - *head >= max) {
-        (*head)++;
-    }
-    if (*head >= max) {
-        g_array_remove_range(*ranges, 0, *head);
-        *head = 0;
-    }
-    g_array_append_val(*ranges, range);
+    *(range_t *)wl_queue_push(ranges, sizeof(range_t)) = range;
 }
 
 static bool overlap(const range_t *range, uint32_t start, uint32_t end)
@@ -42,23 +35,22 @@ void wl_resent_segment(wl_store_t *store, wl_half_t *half, uint32_t seq, uint32_
 {
     range_t range = {seq, seq + length, WL_EXCHANGE_NONE};
 
-    for (unsigned i = half->requests_head; half->requests != NULL && i < half->requests->len;
-         i++) {
-        const range_t *request = &g_array_index(half->requests, range_t, i);
+    for (unsigned i = 0; i < half->requests.count; i++) {
+        const range_t *request = wl_queue_at(&half->requests, sizeof(range_t), i);
         if (overlap(request, range.start, range.end) &&
             !is_finished(wl_store_get(store, request->id))) {
             wl_store_add_resent(store, request->id, 1);
         }
     }
-    range_add(&half->resent, &half->resent_head, MAX_RESENT, range);
+    range_add(&half->resent, MAX_RESENT, range);
 }
 
 static uint32_t resent_in(const wl_half_t *half, uint32_t start, uint32_t end)
 {
     uint32_t count = 0;
 
-    for (unsigned i = half->resent_head; half->resent != NULL && i < half->resent->len; i++) {
-        count += overlap(&g_array_index(half->resent, range_t, i), start, end);
+    for (unsigned i = 0; i < half->resent.count; i++) {
+        count += overlap(wl_queue_at(&half->resent, sizeof(range_t), i), start, end);
     }
     return count;
 }
@@ -67,11 +59,11 @@ void wl_resent_request(wl_store_t *store, wl_half_t *half, wl_exchange_id_t id, 
                        uint32_t end)
 {
     wl_store_add_resent(store, id, resent_in(half, start, end));
-    range_add(&half->requests, &half->requests_head, MAX_REQUESTS, (range_t){start, end, id});
+    range_add(&half->requests, MAX_REQUESTS, (range_t){start, end, id});
 }
 
-void wl_resent_answer(wl_store_t *store, const wl_half_t *half, wl_exchange_id_t id,
-                      uint32_t start, uint32_t end)
+void wl_resent_answer(wl_store_t *store, const wl_half_t *half, wl_exchange_id_t id, uint32_t start,
+                      uint32_t end)
 {
     wl_store_add_resent(store, id, resent_in(half, start, end));
 }

@@ -20,13 +20,16 @@ struct wl_streams {
 
 static void half_clear(wl_half_t *half)
 {
-    GArray *arrays[] = {half->segments, half->records,  half->runs,  half->fragments,
-                        half->unacked,  half->requests, half->resent};
+    GArray *arrays[] = {half->records, half->runs, half->fragments};
+    wl_queue_t *queues[] = {&half->segments, &half->unacked, &half->requests, &half->resent};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++) {
         if (arrays[i] != NULL) {
             g_array_free(arrays[i], TRUE);
         }
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(queues); i++) {
+        wl_queue_clear(queues[i]);
     }
     wl_sequence_clear(&half->sequence);
 }
@@ -122,9 +125,14 @@ static void bounded_add(wl_streams_t *streams, GArray **pieces, const void *piec
 
 void wl_half_add_segment(wl_streams_t *streams, wl_half_t *half, const wl_segment_t *segment)
 {
-    wl_piece_t piece = {segment->frame, segment->frame, segment->time_ns, segment->seq,
-                        segment->length};
-    bounded_add(streams, &half->segments, &piece, sizeof piece);
+    if (half->segments.count >= streams->max_per_direction) {
+        unsigned oldest = half->segments.count / 2 + 1;
+
+        wl_queue_drop(&half->segments, oldest);
+        streams->dropped += oldest;
+    }
+    *(wl_piece_t *)wl_queue_push(&half->segments, sizeof(wl_piece_t)) = (wl_piece_t){
+        segment->frame, segment->frame, segment->time_ns, segment->seq, segment->length};
 }
 
 void wl_half_add_record(wl_streams_t *streams, wl_half_t *half, const wl_piece_t *record)
@@ -179,10 +187,15 @@ void wl_half_forget_runs(wl_half_t *half, uint64_t before)
     }
 }
 
+static const wl_piece_t *segment_at(const wl_half_t *half, unsigned i)
+{
+    return wl_queue_at(&half->segments, sizeof(wl_piece_t), i);
+}
+
 const wl_piece_t *wl_half_find_byte(const wl_half_t *half, uint32_t seq)
 {
-    for (unsigned i = 0; half->segments != NULL && i < half->segments->len; i++) {
-        const wl_piece_t *piece = &g_array_index(half->segments, wl_piece_t, i);
+    for (unsigned i = 0; i < half->segments.count; i++) {
+        const wl_piece_t *piece = segment_at(half, i);
         if (!wl_seq_before(seq, piece->seq) && wl_seq_before(seq, piece->seq + piece->length)) {
             return piece;
         }
@@ -190,7 +203,25 @@ const wl_piece_t *wl_half_find_byte(const wl_half_t *half, uint32_t seq)
     return NULL;
 }
 
-/* Frames are appended in order: index of the first piece whose frame is not below. */
+/* Frames are appended in order. */
+const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame)
+{
+    unsigned low = 0, high = half->segments.count;
+
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (segment_at(half, middle)->frame < frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < half->segments.count && segment_at(half, low)->frame == frame
+               ? segment_at(half, low)
+               : NULL;
+}
+
+/* Likewise: index of the first piece whose frame is not below. */
 static unsigned piece_lower_bound(const GArray *pieces, uint32_t frame)
 {
     unsigned low = 0, high = pieces->len;
@@ -204,22 +235,6 @@ static unsigned piece_lower_bound(const GArray *pieces, uint32_t frame)
         }
     }
     return low;
-}
-
-const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame)
-{
-    const wl_piece_t *piece;
-    unsigned at;
-
-    if (half->segments == NULL) {
-        return NULL;
-    }
-    at = piece_lower_bound(half->segments, frame);
-    if (at == half->segments->len) {
-        return NULL;
-    }
-    piece = &g_array_index(half->segments, wl_piece_t, at);
-    return piece->frame == frame ? piece : NULL;
 }
 
 const wl_piece_t *wl_half_find_record(const wl_half_t *half, uint32_t frame, unsigned nth_last)
@@ -241,19 +256,15 @@ void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame)
 {
     unsigned done = 0;
 
-    if (half->segments != NULL) {
-        /* Only from the front: a late segment keeps the few behind it, which does no harm. */
-        while (done < half->segments->len) {
-            const wl_piece_t *piece = &g_array_index(half->segments, wl_piece_t, done);
-            if (wl_seq_before(seq, piece->seq + piece->length)) {
-                break;
-            }
-            done++;
+    /* Only from the front: a late segment keeps the few behind it, which does no harm. */
+    while (done < half->segments.count) {
+        const wl_piece_t *piece = segment_at(half, done);
+        if (wl_seq_before(seq, piece->seq + piece->length)) {
+            break;
         }
-        if (done > 0) {
-            g_array_remove_range(half->segments, 0, done);
-        }
+        done++;
     }
+    wl_queue_drop(&half->segments, done);
     if (half->records != NULL && half->records->len > 0) {
         done = piece_lower_bound(half->records, record_frame);
         if (done > 0) {
@@ -420,38 +431,26 @@ uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
 void wl_half_await_ack(wl_streams_t *streams, wl_half_t *half, uint32_t end_seq,
                        wl_exchange_id_t id)
 {
-    unacked_t item = {end_seq, id};
-
-    if (half->unacked == NULL) {
-        half->unacked = g_array_new(FALSE, FALSE, sizeof(unacked_t));
-    }
-    if (half->unacked->len - half->unacked_head >= streams->max_per_direction) {
-        half->unacked_head++;
+    if (half->unacked.count >= streams->max_per_direction) {
+        wl_queue_drop(&half->unacked, 1);
         streams->dropped++;
     }
-    if (half->unacked_head > 64 && half->unacked_head > half->unacked->len / 2) {
-        g_array_remove_range(half->unacked, 0, half->unacked_head);
-        half->unacked_head = 0;
-    }
-    g_array_append_val(half->unacked, item);
+    *(unacked_t *)wl_queue_push(&half->unacked, sizeof(unacked_t)) = (unacked_t){end_seq, id};
 }
 
 bool wl_half_acked(wl_half_t *half, uint32_t ack, wl_exchange_id_t *id)
 {
     const unacked_t *item;
 
-    if (half->unacked == NULL || half->unacked_head == half->unacked->len) {
+    if (half->unacked.count == 0) {
         return false;
     }
-    item = &g_array_index(half->unacked, unacked_t, half->unacked_head);
+    item = wl_queue_at(&half->unacked, sizeof(unacked_t), 0);
     if (wl_seq_before(ack, item->end_seq)) {
         return false;
     }
     *id = item->id;
-    if (++half->unacked_head == half->unacked->len) {
-        g_array_set_size(half->unacked, 0);
-        half->unacked_head = 0;
-    }
+    wl_queue_drop(&half->unacked, 1);
     return true;
 }
 

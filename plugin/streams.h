@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "exchange.h"
+#include "queue.h"
 
 /* One TCP segment as captured; host byte order. seq and ack are raw, as on the wire. */
 typedef struct {
@@ -75,7 +76,7 @@ typedef enum {
 typedef struct {
     bool started;      /* next_seq is known */
     uint32_t next_seq; /* after the last byte seen or acknowledged */
-    wl_gap_t *gaps; /* WL_GAPS_MAX, from the first on; most directions have none */
+    wl_gap_t *gaps;    /* WL_GAPS_MAX, from the first on; most directions have none */
     unsigned gap_count;
     /* Of the last segment that was WL_SEGMENT_FILLS: bytes that were in gaps, since when the oldest
      * of these had been skipped (WL_NO_TIME: acknowledged, or unknown). */
@@ -90,17 +91,16 @@ typedef struct {
 
 typedef struct {
     wl_sequence_t sequence;
-    GArray *segments; /* wl_piece_t: data segments back to the start of the message in progress */
-    GArray *records;  /* wl_piece_t: TLS records, likewise; NULL without TLS */
+    wl_queue_t
+        segments;       /* wl_piece_t: data segments back to the start of the message in progress */
+    wl_queue_t unacked; /* requests whose last byte no ACK has covered yet, in sequence order */
+    wl_queue_t requests; /* the last messages that opened an exchange, in sequence order */
+    wl_queue_t resent;   /* the last segments that were sent again */
+    GArray *records;     /* wl_piece_t: TLS records, as segments; NULL without TLS */
     GArray
         *runs; /* wl_run_t: back to the start of the packet in progress; NULL but for WebSocket */
-    bool missed_message; /* WebSocket: one was not handed over; cleared by who heeds it */
     GArray *fragments;   /* wl_run_t: of the WebSocket message in progress */
-    GArray *unacked;     /* requests whose last byte no ACK has covered yet, in sequence order */
-    unsigned unacked_head;
-    GArray *requests; /* the last messages that opened an exchange, in sequence order */
-    GArray *resent;   /* the last segments that were sent again */
-    unsigned requests_head, resent_head;
+    bool missed_message; /* WebSocket: one was not handed over; cleared by who heeds it */
 } wl_half_t;
 
 /* MQTT state of a stream. */

@@ -124,9 +124,7 @@ static void path_free(gpointer pointer)
 
     for (unsigned i = 0; i < 2; i++) {
         g_free(path->end[i]);
-        if (path->half[i].outstanding != NULL) {
-            g_array_free(path->half[i].outstanding, TRUE);
-        }
+        wl_queue_clear(&path->half[i].outstanding);
         wl_sequence_clear(&path->half[i].sequence);
     }
     g_free(path);
@@ -237,28 +235,19 @@ wl_path_t *wl_paths_add(wl_paths_t *paths, const wl_segment_t *segment, const ch
 /* Nothing awaited can prove a round trip any more: its ACK may be for what was sent again. */
 static void await_none(wl_path_half_t *half)
 {
-    if (half->outstanding != NULL) {
-        g_array_set_size(half->outstanding, 0);
-        half->outstanding_head = 0;
+    if (half->outstanding.count > 0) {
+        wl_queue_drop(&half->outstanding, half->outstanding.count);
     }
 }
 
 static void await(wl_paths_t *paths, wl_path_half_t *half, uint32_t end_seq, int64_t time_ns)
 {
-    outstanding_t item = {end_seq, time_ns};
-
-    if (half->outstanding == NULL) {
-        half->outstanding = g_array_new(FALSE, FALSE, sizeof item);
-    }
-    if (half->outstanding->len - half->outstanding_head >= MAX_OUTSTANDING) {
-        half->outstanding_head++;
+    if (half->outstanding.count >= MAX_OUTSTANDING) {
+        wl_queue_drop(&half->outstanding, 1);
         paths->dropped++;
     }
-    if (half->outstanding_head > 64 && half->outstanding_head > half->outstanding->len / 2) {
-        g_array_remove_range(half->outstanding, 0, half->outstanding_head);
-        half->outstanding_head = 0;
-    }
-    g_array_append_val(half->outstanding, item);
+    *(outstanding_t *)wl_queue_push(&half->outstanding, sizeof(outstanding_t)) =
+        (outstanding_t){end_seq, time_ns};
 }
 
 /* What `ack` acknowledges of this direction; the time of the segment it ends with, if that gives a
@@ -271,17 +260,13 @@ static int64_t acknowledged(wl_path_half_t *half, uint32_t ack)
 
     half->acked_known = true;
     half->acked = ack;
-    while (half->outstanding != NULL && half->outstanding_head < half->outstanding->len) {
-        const outstanding_t *item =
-            &g_array_index(half->outstanding, outstanding_t, half->outstanding_head);
+    while (half->outstanding.count > 0) {
+        const outstanding_t *item = wl_queue_at(&half->outstanding, sizeof(outstanding_t), 0);
         if (wl_seq_before(ack, item->end_seq)) {
             break;
         }
         last = *item;
-        half->outstanding_head++;
-    }
-    if (half->outstanding != NULL && half->outstanding_head == half->outstanding->len) {
-        await_none(half);
+        wl_queue_drop(&half->outstanding, 1);
     }
     return last.end_seq == ack && !covers_resent ? last.time_ns : WL_NO_TIME;
 }

@@ -54,8 +54,7 @@ typedef struct {
     int64_t min_rtt_ns;
     int64_t last_ns, last_gap_ns;
     wl_sequence_t sequence;
-    GArray *outstanding; /* segments no ACK has covered yet */
-    unsigned outstanding_head;
+    wl_queue_t outstanding; /* segments no ACK has covered yet */
 } wl_path_half_t;
 
 typedef struct wl_path {

@@ -153,7 +153,7 @@ static void take_segment(bench_t *b, script_t *script)
         wl_half_add_segment(b->streams, &b->stream->half[direction], &segment);
         piece = wl_half_find_segment(&b->stream->half[direction], segment.frame);
         CHECK(piece != NULL && piece->seq == segment.seq && piece->length == segment.length);
-        CHECK(b->stream->half[direction].segments->len <= BOUND);
+        CHECK(b->stream->half[direction].segments.count <= BOUND);
         if (head & 16) {
             take_message(b, direction, &segment, head & 8);
         }
