@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "pool.h"
 
 #define BLOCK_BITS 10
 #define BLOCK_SIZE (1u << BLOCK_BITS)
@@ -22,7 +23,8 @@
 #define STRING_OVERHEAD 48u
 
 typedef struct {
-    GPtrArray *blocks;
+    GPtrArray *blocks; /* of the pool */
+    wl_pool_t *pool;
     size_t item_size;
     uint32_t used;
 } arena_t;
@@ -49,6 +51,7 @@ typedef struct {
 G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104 && sizeof(log_entry_t) == 8);
 
 struct wl_store {
+    wl_pool_t *pool;
     arena_t exchanges, legs, kafka, notes, log;
     GHashTable *path_rtts;  /* stream and direction -> GArray of path_rtt_t, each below the last */
     GHashTable *resent;     /* exchange id -> count; most exchanges have none */
@@ -62,9 +65,10 @@ struct wl_store {
     wl_store_counters_t counters;
 };
 
-static void arena_init(arena_t *arena, size_t item_size)
+static void arena_init(arena_t *arena, wl_pool_t *pool, size_t item_size)
 {
-    arena->blocks = g_ptr_array_new_with_free_func(g_free);
+    arena->blocks = g_ptr_array_new();
+    arena->pool = pool;
     arena->item_size = item_size;
     arena->used = 0;
 }
@@ -88,7 +92,7 @@ static void *arena_add(arena_t *arena, uint32_t *index)
     void *item;
 
     if (arena->used == arena->blocks->len << BLOCK_BITS) {
-        g_ptr_array_add(arena->blocks, g_malloc0(arena->item_size << BLOCK_BITS));
+        g_ptr_array_add(arena->blocks, wl_pool_take(arena->pool, arena->item_size << BLOCK_BITS));
     }
     *index = arena->used++;
     item = arena_get(arena, *index);
@@ -100,11 +104,12 @@ wl_store_t *wl_store_new(void)
 {
     wl_store_t *store = g_new0(wl_store_t, 1);
 
-    arena_init(&store->exchanges, sizeof(wl_exchange_t));
-    arena_init(&store->legs, sizeof(wl_legs_t));
-    arena_init(&store->kafka, sizeof(wl_kafka_details_t));
-    arena_init(&store->notes, sizeof(wl_mqtt_note_t));
-    arena_init(&store->log, sizeof(log_entry_t));
+    store->pool = wl_pool_new();
+    arena_init(&store->exchanges, store->pool, sizeof(wl_exchange_t));
+    arena_init(&store->legs, store->pool, sizeof(wl_legs_t));
+    arena_init(&store->kafka, store->pool, sizeof(wl_kafka_details_t));
+    arena_init(&store->notes, store->pool, sizeof(wl_mqtt_note_t));
+    arena_init(&store->log, store->pool, sizeof(log_entry_t));
     store->path_rtts =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify)g_array_unref);
     store->resent = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -127,6 +132,7 @@ void wl_store_free(wl_store_t *store)
     g_ptr_array_free(store->kafka.blocks, TRUE);
     g_ptr_array_free(store->notes.blocks, TRUE);
     g_ptr_array_free(store->log.blocks, TRUE);
+    wl_pool_free(store->pool);
     g_hash_table_destroy(store->path_rtts);
     g_hash_table_destroy(store->resent);
     g_hash_table_destroy(store->duplicates);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "pool.h"
+
 #define MAX_OUTSTANDING 1024u
 #define PASSING 1024u /* a power of two */
 /* Wireshark's bound too, where no RTT is known: a segment sent again comes later than that. */
@@ -37,7 +39,8 @@ typedef struct {
 
 struct wl_paths {
     GPtrArray *paths;
-    GPtrArray *log; /* blocks of LOG_BLOCK entries */
+    wl_pool_t *pool;
+    GPtrArray *log; /* blocks of LOG_BLOCK entries, of the pool */
     uint32_t logged, max_log;
     int64_t jitter_gap_ns;
     passing_t *passing;
@@ -135,7 +138,8 @@ wl_paths_t *wl_paths_new(int64_t jitter_gap_ns, unsigned max_log)
     wl_paths_t *paths = g_new0(wl_paths_t, 1);
 
     paths->paths = g_ptr_array_new_with_free_func(path_free);
-    paths->log = g_ptr_array_new_with_free_func(g_free);
+    paths->pool = wl_pool_new();
+    paths->log = g_ptr_array_new();
     paths->max_log = max_log;
     /* A difference of two gaps must fit the log's 32 bits. */
     paths->jitter_gap_ns = CLAMP(jitter_gap_ns, 0, (int64_t)UINT32_MAX - 1);
@@ -148,6 +152,7 @@ void wl_paths_free(wl_paths_t *paths)
     if (paths != NULL) {
         g_ptr_array_free(paths->paths, TRUE);
         g_ptr_array_free(paths->log, TRUE);
+        wl_pool_free(paths->pool);
         g_free(paths->passing);
         g_free(paths);
     }
@@ -437,7 +442,7 @@ static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
         return;
     }
     if (paths->logged == paths->log->len * LOG_BLOCK) {
-        g_ptr_array_add(paths->log, g_new(log_entry_t, LOG_BLOCK));
+        g_ptr_array_add(paths->log, wl_pool_take(paths->pool, LOG_BLOCK * sizeof(log_entry_t)));
     }
     paths->times[paths->logged % WL_PATH_TIMES] = record->time_ns;
     record->number = paths->logged;
