@@ -266,14 +266,6 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
     record->number = index;
 }
 
-wl_proto_t wl_store_event_proto(const wl_store_t *store, uint32_t index)
-{
-    wl_record_t record;
-
-    wl_store_event(store, index, &record);
-    return (wl_proto_t)record.ex->proto;
-}
-
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex)
 {
     wl_legs_t *legs =

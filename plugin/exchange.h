@@ -224,8 +224,6 @@ const wl_mqtt_note_t *wl_store_session(const wl_store_t *store, const wl_exchang
 /* The log entries of a frame: the index of the first, their number in *count (0 if none). */
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count);
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record);
-/* The protocol of the event's exchange. */
-wl_proto_t wl_store_event_proto(const wl_store_t *store, uint32_t index);
 
 /* Gives the exchange room for QoS 2 legs, all WL_NO_TIME. */
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex);

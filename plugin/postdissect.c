@@ -291,9 +291,12 @@ static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
 
-        if (is_wanted(item) && item == WL_ITEM_MQTT) {
+        if (!is_wanted(item)) {
+            continue;
+        }
+        if (item == WL_ITEM_MQTT) {
             match_mqtt(pinfo, PNODE_FINFO(node), &common, &first_seq);
-        } else if (is_wanted(item)) {
+        } else {
             match_kafka(pinfo, PNODE_FINFO(node), &common, &first_seq);
         }
     }

@@ -82,18 +82,18 @@ static const wl_ws_message_t *message_of(wl_layout_t *layout, const proto_node *
 /* Gives the message's parts, fragments of earlier frames first, their places in the stream. */
 static void put_in_place(wl_layout_t *layout, const wl_ws_message_t *message)
 {
-    GArray *fragments = layout->half->fragments;
-    unsigned count = fragments != NULL ? fragments->len : 0, first = layout->ws_places->len;
+    const wl_queue_t *fragments = &layout->half->fragments;
+    unsigned count = fragments->count, first = layout->ws_places->len;
     uint64_t at = message->at;
     bool exact;
 
     while (first > 0 && !place_at(layout, first - 1)->placed) {
         first--;
     }
-    exact = count > 0 ? g_array_index(fragments, wl_run_t, 0).in_messages
+    exact = count > 0 ? ((const wl_run_t *)wl_queue_at(fragments, sizeof(wl_run_t), 0))->in_messages
                       : !place_at(layout, first)->compressed;
     for (unsigned i = 0; i < count; i++) {
-        wl_run_t *run = &g_array_index(fragments, wl_run_t, i);
+        wl_run_t *run = wl_queue_at(fragments, sizeof(wl_run_t), i);
 
         run->at = at;
         run->length = exact ? run->length : i == 0 ? message->length : 0;
@@ -117,15 +117,13 @@ static void put_in_place(wl_layout_t *layout, const wl_ws_message_t *message)
 
 static void take_fragments(wl_streams_t *streams, wl_half_t *half)
 {
-    for (unsigned i = 0; half->fragments != NULL && i < half->fragments->len; i++) {
-        const wl_run_t *run = &g_array_index(half->fragments, wl_run_t, i);
+    for (unsigned i = 0; i < half->fragments.count; i++) {
+        const wl_run_t *run = wl_queue_at(&half->fragments, sizeof(wl_run_t), i);
         if (run->length > 0) {
             wl_half_add_run(streams, &half->runs, run);
         }
     }
-    if (half->fragments != NULL) {
-        g_array_set_size(half->fragments, 0);
-    }
+    wl_queue_drop(&half->fragments, half->fragments.count);
 }
 
 void wl_layout_add_websocket(wl_layout_t *layout, wl_streams_t *streams, wl_half_t *half,
@@ -154,9 +152,7 @@ void wl_layout_add_websocket(wl_layout_t *layout, wl_streams_t *streams, wl_half
                !place_at(layout, layout->ws_places->len - 1)->placed) {
             g_array_set_size(layout->ws_places, layout->ws_places->len - 1);
         }
-        if (half->fragments != NULL) {
-            g_array_set_size(half->fragments, 0);
-        }
+        wl_queue_drop(&half->fragments, half->fragments.count);
     }
 }
 
@@ -271,8 +267,8 @@ bool wl_layout_ws_span(wl_layout_t *layout, packet_info *pinfo, const field_info
     return false;
 }
 
-static void remember(wl_layout_t *layout, packet_info *pinfo, wl_streams_t *streams, GArray **runs,
-                     const wl_ws_place_t *place, uint64_t from)
+static void remember(wl_layout_t *layout, packet_info *pinfo, wl_streams_t *streams,
+                     wl_queue_t *runs, const wl_ws_place_t *place, uint64_t from)
 {
     wl_run_t run = {.at = from, .length = (uint32_t)(place->at + place->span - from)};
     wl_span_t span;

@@ -20,14 +20,9 @@ struct wl_streams {
 
 static void half_clear(wl_half_t *half)
 {
-    GArray *arrays[] = {half->records, half->runs, half->fragments};
-    wl_queue_t *queues[] = {&half->segments, &half->unacked, &half->requests, &half->resent};
+    wl_queue_t *queues[] = {&half->segments, &half->records, &half->unacked,  &half->requests,
+                            &half->resent,   &half->runs,    &half->fragments};
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(arrays); i++) {
-        if (arrays[i] != NULL) {
-            g_array_free(arrays[i], TRUE);
-        }
-    }
     for (unsigned i = 0; i < G_N_ELEMENTS(queues); i++) {
         wl_queue_clear(queues[i]);
     }
@@ -109,50 +104,42 @@ unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segm
                : 1;
 }
 
-static void bounded_add(wl_streams_t *streams, GArray **pieces, const void *piece, size_t size)
+/* The place of one more piece; at the bound half of them go at once. */
+static void *bounded_push(wl_streams_t *streams, wl_queue_t *pieces, size_t size)
 {
-    if (*pieces == NULL) {
-        *pieces = g_array_new(FALSE, FALSE, (guint)size);
+    if (pieces->count >= streams->max_per_direction) {
+        unsigned oldest = pieces->count / 2 + 1;
+
+        wl_queue_drop(pieces, oldest);
+        streams->dropped += oldest;
     }
-    if ((*pieces)->len >= streams->max_per_direction) {
-        /* Half at once, so that the cost per segment stays constant. */
-        unsigned half = (*pieces)->len / 2 + 1;
-        g_array_remove_range(*pieces, 0, half);
-        streams->dropped += half;
-    }
-    g_array_append_vals(*pieces, piece, 1);
+    return wl_queue_push(pieces, size);
 }
 
 void wl_half_add_segment(wl_streams_t *streams, wl_half_t *half, const wl_segment_t *segment)
 {
-    if (half->segments.count >= streams->max_per_direction) {
-        unsigned oldest = half->segments.count / 2 + 1;
-
-        wl_queue_drop(&half->segments, oldest);
-        streams->dropped += oldest;
-    }
-    *(wl_piece_t *)wl_queue_push(&half->segments, sizeof(wl_piece_t)) = (wl_piece_t){
+    *(wl_piece_t *)bounded_push(streams, &half->segments, sizeof(wl_piece_t)) = (wl_piece_t){
         segment->frame, segment->frame, segment->time_ns, segment->seq, segment->length};
 }
 
 void wl_half_add_record(wl_streams_t *streams, wl_half_t *half, const wl_piece_t *record)
 {
-    bounded_add(streams, &half->records, record, sizeof *record);
+    *(wl_piece_t *)bounded_push(streams, &half->records, sizeof(wl_piece_t)) = *record;
 }
 
-void wl_half_add_run(wl_streams_t *streams, GArray **runs, const wl_run_t *run)
+void wl_half_add_run(wl_streams_t *streams, wl_queue_t *runs, const wl_run_t *run)
 {
-    bounded_add(streams, runs, run, sizeof *run);
+    *(wl_run_t *)bounded_push(streams, runs, sizeof(wl_run_t)) = *run;
 }
 
 /* Runs are appended in order: index of the first that ends after `at`. */
-static unsigned run_at(const GArray *runs, uint64_t at)
+static unsigned run_at(const wl_queue_t *runs, uint64_t at)
 {
-    unsigned low = 0, high = runs->len;
+    unsigned low = 0, high = runs->count;
 
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
-        const wl_run_t *run = &g_array_index(runs, wl_run_t, middle);
+        const wl_run_t *run = wl_queue_at(runs, sizeof(wl_run_t), middle);
         if (run->at + run->length <= at) {
             low = middle + 1;
         } else {
@@ -164,38 +151,30 @@ static unsigned run_at(const GArray *runs, uint64_t at)
 
 const wl_run_t *wl_half_find_run(const wl_half_t *half, uint64_t at)
 {
+    unsigned i = run_at(&half->runs, at);
     const wl_run_t *run;
-    unsigned i;
 
-    if (half->runs == NULL) {
+    if (i == half->runs.count) {
         return NULL;
     }
-    i = run_at(half->runs, at);
-    if (i == half->runs->len) {
-        return NULL;
-    }
-    run = &g_array_index(half->runs, wl_run_t, i);
+    run = wl_queue_at(&half->runs, sizeof(wl_run_t), i);
     return run->at <= at ? run : NULL;
 }
 
 void wl_half_forget_runs(wl_half_t *half, uint64_t before)
 {
-    unsigned done = half->runs != NULL ? run_at(half->runs, before) : 0;
-
-    if (done > 0) {
-        g_array_remove_range(half->runs, 0, done);
-    }
+    wl_queue_drop(&half->runs, run_at(&half->runs, before));
 }
 
-static const wl_piece_t *segment_at(const wl_half_t *half, unsigned i)
+static const wl_piece_t *piece_at(const wl_queue_t *pieces, unsigned i)
 {
-    return wl_queue_at(&half->segments, sizeof(wl_piece_t), i);
+    return wl_queue_at(pieces, sizeof(wl_piece_t), i);
 }
 
 const wl_piece_t *wl_half_find_byte(const wl_half_t *half, uint32_t seq)
 {
     for (unsigned i = 0; i < half->segments.count; i++) {
-        const wl_piece_t *piece = segment_at(half, i);
+        const wl_piece_t *piece = piece_at(&half->segments, i);
         if (!wl_seq_before(seq, piece->seq) && wl_seq_before(seq, piece->seq + piece->length)) {
             return piece;
         }
@@ -203,32 +182,14 @@ const wl_piece_t *wl_half_find_byte(const wl_half_t *half, uint32_t seq)
     return NULL;
 }
 
-/* Frames are appended in order. */
-const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame)
+/* Frames are appended in order: index of the first piece whose frame is not below. */
+static unsigned piece_lower_bound(const wl_queue_t *pieces, uint32_t frame)
 {
-    unsigned low = 0, high = half->segments.count;
+    unsigned low = 0, high = pieces->count;
 
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
-        if (segment_at(half, middle)->frame < frame) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < half->segments.count && segment_at(half, low)->frame == frame
-               ? segment_at(half, low)
-               : NULL;
-}
-
-/* Likewise: index of the first piece whose frame is not below. */
-static unsigned piece_lower_bound(const GArray *pieces, uint32_t frame)
-{
-    unsigned low = 0, high = pieces->len;
-
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-        if (g_array_index(pieces, wl_piece_t, middle).frame < frame) {
+        if (piece_at(pieces, middle)->frame < frame) {
             low = middle + 1;
         } else {
             high = middle;
@@ -237,18 +198,27 @@ static unsigned piece_lower_bound(const GArray *pieces, uint32_t frame)
     return low;
 }
 
-const wl_piece_t *wl_half_find_record(const wl_half_t *half, uint32_t frame, unsigned nth_last)
+const wl_piece_t *wl_half_find_segment(const wl_half_t *half, uint32_t frame)
 {
-    unsigned end;
+    unsigned at = piece_lower_bound(&half->segments, frame);
+    const wl_piece_t *piece;
 
-    if (half->records == NULL) {
+    if (at == half->segments.count) {
         return NULL;
     }
-    end = piece_lower_bound(half->records, frame + 1);
+    piece = piece_at(&half->segments, at);
+    return piece->frame == frame ? piece : NULL;
+}
+
+const wl_piece_t *wl_half_find_record(const wl_half_t *half, uint32_t frame, unsigned nth_last)
+{
+    unsigned end = piece_lower_bound(&half->records, frame + 1);
+    const wl_piece_t *piece;
+
     if (end <= nth_last) {
         return NULL;
     }
-    const wl_piece_t *piece = &g_array_index(half->records, wl_piece_t, end - 1 - nth_last);
+    piece = piece_at(&half->records, end - 1 - nth_last);
     return piece->frame == frame ? piece : NULL;
 }
 
@@ -258,19 +228,14 @@ void wl_half_forget_before(wl_half_t *half, uint32_t seq, uint32_t record_frame)
 
     /* Only from the front: a late segment keeps the few behind it, which does no harm. */
     while (done < half->segments.count) {
-        const wl_piece_t *piece = segment_at(half, done);
+        const wl_piece_t *piece = piece_at(&half->segments, done);
         if (wl_seq_before(seq, piece->seq + piece->length)) {
             break;
         }
         done++;
     }
     wl_queue_drop(&half->segments, done);
-    if (half->records != NULL && half->records->len > 0) {
-        done = piece_lower_bound(half->records, record_frame);
-        if (done > 0) {
-            g_array_remove_range(half->records, 0, done);
-        }
-    }
+    wl_queue_drop(&half->records, piece_lower_bound(&half->records, record_frame));
 }
 
 /* Copies of a segment follow at once; what is sent again waits at least some milliseconds. */

@@ -91,16 +91,14 @@ typedef struct {
 
 typedef struct {
     wl_sequence_t sequence;
-    wl_queue_t
-        segments;       /* wl_piece_t: data segments back to the start of the message in progress */
-    wl_queue_t unacked; /* requests whose last byte no ACK has covered yet, in sequence order */
-    wl_queue_t requests; /* the last messages that opened an exchange, in sequence order */
-    wl_queue_t resent;   /* the last segments that were sent again */
-    GArray *records;     /* wl_piece_t: TLS records, as segments; NULL without TLS */
-    GArray
-        *runs; /* wl_run_t: back to the start of the packet in progress; NULL but for WebSocket */
-    GArray *fragments;   /* wl_run_t: of the WebSocket message in progress */
-    bool missed_message; /* WebSocket: one was not handed over; cleared by who heeds it */
+    /* wl_piece_t: data segments back to the start of the message in progress; TLS records, likewise */
+    wl_queue_t segments, records;
+    wl_queue_t unacked;   /* requests whose last byte no ACK has covered yet, in sequence order */
+    wl_queue_t requests;  /* the last messages that opened an exchange, in sequence order */
+    wl_queue_t resent;    /* the last segments that were sent again */
+    wl_queue_t runs;      /* wl_run_t: WebSocket, back to the start of the packet in progress */
+    wl_queue_t fragments; /* wl_run_t: of the WebSocket message in progress */
+    bool missed_message;  /* WebSocket: one was not handed over; cleared by who heeds it */
 } wl_half_t;
 
 /* MQTT state of a stream. */
@@ -168,7 +166,7 @@ unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segm
 void wl_half_add_segment(wl_streams_t *streams, wl_half_t *half, const wl_segment_t *segment);
 void wl_half_add_record(wl_streams_t *streams, wl_half_t *half, const wl_piece_t *record);
 /* Likewise a run, or a fragment, of which the place in the stream is not known yet. */
-void wl_half_add_run(wl_streams_t *streams, GArray **runs, const wl_run_t *run);
+void wl_half_add_run(wl_streams_t *streams, wl_queue_t *runs, const wl_run_t *run);
 /* The run that holds byte `at`, or NULL. */
 const wl_run_t *wl_half_find_run(const wl_half_t *half, uint64_t at);
 void wl_half_forget_runs(wl_half_t *half, uint64_t before);

@@ -240,9 +240,7 @@ wl_path_t *wl_paths_add(wl_paths_t *paths, const wl_segment_t *segment, const ch
 /* Nothing awaited can prove a round trip any more: its ACK may be for what was sent again. */
 static void await_none(wl_path_half_t *half)
 {
-    if (half->outstanding.count > 0) {
-        wl_queue_drop(&half->outstanding, half->outstanding.count);
-    }
+    wl_queue_drop(&half->outstanding, half->outstanding.count);
 }
 
 static void await(wl_paths_t *paths, wl_path_half_t *half, uint32_t end_seq, int64_t time_ns)

@@ -25,8 +25,8 @@ struct wl_source {
     wl_proto_t proto; /* of events */
     const void *(*log)(void);
     uint32_t (*number)(const void *record);
-    bool (*is_taps)(const wl_source_t *source, uint32_t number); /* and not another's */
-    void (*read)(uint32_t number, room_t *room);
+    /* The record of a number; false if it is another tap's. */
+    bool (*read)(const wl_source_t *source, uint32_t number, room_t *room);
 };
 
 static const void *events(void)
@@ -39,14 +39,10 @@ static uint32_t event_number(const void *record)
     return ((const wl_record_t *)record)->number;
 }
 
-static bool is_events(const wl_source_t *source, uint32_t number)
-{
-    return wl_store_event_proto(wl_postdissect_store(), number) == source->proto;
-}
-
-static void read_event(uint32_t number, room_t *room)
+static bool read_event(const wl_source_t *source, uint32_t number, room_t *room)
 {
     wl_store_event(wl_postdissect_store(), number, &room->event);
+    return room->event.ex->proto == source->proto;
 }
 
 static const void *frames(void)
@@ -59,25 +55,20 @@ static uint32_t frame_number(const void *record)
     return ((const wl_path_record_t *)record)->number;
 }
 
-static bool is_frame(const wl_source_t *source, uint32_t number)
+static bool read_frame(const wl_source_t *source, uint32_t number, room_t *room)
 {
     (void)source;
-    (void)number;
-    return true;
-}
-
-static void read_frame(uint32_t number, room_t *room)
-{
     wl_paths_at(wl_postdissect_paths(), number, &room->frame);
+    return true;
 }
 
 const wl_source_t *wl_source_of(const char *tap)
 {
     static const wl_source_t sources[] = {
-        {"wirelat.mqtt", WL_PROTO_MQTT, events, event_number, is_events, read_event},
-        {"wirelat.kafka", WL_PROTO_KAFKA, events, event_number, is_events, read_event},
-        {"wirelat.mqttsn", WL_PROTO_MQTTSN, events, event_number, is_events, read_event},
-        {"wirelat.stream", WL_PROTO_COUNT, frames, frame_number, is_frame, read_frame},
+        {"wirelat.mqtt", WL_PROTO_MQTT, events, event_number, read_event},
+        {"wirelat.kafka", WL_PROTO_KAFKA, events, event_number, read_event},
+        {"wirelat.mqttsn", WL_PROTO_MQTTSN, events, event_number, read_event},
+        {"wirelat.stream", WL_PROTO_COUNT, frames, frame_number, read_frame},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(sources); i++) {
@@ -99,8 +90,7 @@ void wl_deferred_catch_up(wl_deferred_t *deferred, const wl_source_t *source,
         return;
     }
     for (uint32_t number = waiting.from; number < waiting.to; number++) {
-        if (source->is_taps(source, number)) {
-            source->read(number, &room);
+        if (source->read(source, number, &room)) {
             take(&room, user);
         }
     }
@@ -109,8 +99,10 @@ void wl_deferred_catch_up(wl_deferred_t *deferred, const wl_source_t *source,
 /* A filter hides records: those between are not the table's. */
 static bool follows(const wl_deferred_t *deferred, const wl_source_t *source, uint32_t number)
 {
+    room_t room;
+
     for (uint32_t between = deferred->to; between < number; between++) {
-        if (source->is_taps(source, between)) {
+        if (source->read(source, between, &room)) {
             return false;
         }
     }
