@@ -164,12 +164,10 @@ void wl_mptcp_first_pass(packet_info *pinfo, const proto_node *tcp, const wl_seg
 
 bool wl_mptcp_connection_of(uint32_t frame, uint32_t *number)
 {
-    const wl_mp_item_t *items;
     const wl_mp_subflow_t *subflow;
     uint32_t side;
-    unsigned count;
 
-    if (mptcp == NULL || !wl_mp_log_find(wl_mptcp_log(mptcp), frame, &side, &items, &count)) {
+    if (mptcp == NULL || !wl_mp_log_side(wl_mptcp_log(mptcp), frame, &side)) {
         return false;
     }
     subflow = wl_mptcp_subflow(mptcp, side >> 2);
@@ -243,26 +241,57 @@ static void own_items(const wl_mp_record_t *record, const packet_info *pinfo, wl
     shown->count = own->len;
 }
 
+const wl_mp_log_t *wl_mptcp_open_log(void)
+{
+    return mptcp != NULL ? wl_mptcp_log(mptcp) : NULL;
+}
+
+static void read_record(const wl_mp_logged_t *logged, wl_mp_record_t *record)
+{
+    *record = (wl_mp_record_t){
+        .mptcp = mptcp,
+        .subflow = wl_mptcp_subflow(mptcp, logged->side >> 2),
+        .direction = logged->side >> 1 & 1,
+        .placed = logged->side & 1,
+        .items = logged->items,
+        .count = logged->count,
+        .frame = logged->frame,
+        .number = logged->number,
+    };
+}
+
+void wl_mptcp_record(uint32_t number, const wl_paths_t *paths, wl_mp_record_t *record,
+                     wl_path_record_t *path)
+{
+    static uint32_t near;
+    wl_mp_logged_t logged;
+
+    wl_mp_log_at(wl_mptcp_log(mptcp), number, &logged);
+    read_record(&logged, record);
+    record->path = wl_paths_find_near(paths, logged.frame, &near, path) ? path : NULL;
+}
+
+static int64_t nanoseconds(const nstime_t *time)
+{
+    return (int64_t)time->secs * 1000000000 + time->nsecs;
+}
+
 void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths)
 {
     static wl_mp_record_t record; /* one a frame, and taps run before the next */
     static wl_path_record_t path;
+    wl_mp_logged_t logged;
     wl_mp_record_t shown;
     bool wanted;
-    uint32_t side;
 
-    if (mptcp == NULL ||
-        !wl_mp_log_find(wl_mptcp_log(mptcp), pinfo->num, &side, &record.items, &record.count)) {
+    if (mptcp == NULL || !wl_mp_log_find(wl_mptcp_log(mptcp), pinfo->num, &logged)) {
         return;
     }
     wanted = wl_mptcp_is_wanted(tree);
-    record.mptcp = mptcp;
-    record.subflow = wl_mptcp_subflow(mptcp, side >> 2);
-    record.direction = side >> 1 & 1;
-    record.placed = side & 1;
-    record.frame = pinfo->num;
-    record.time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
+    read_record(&logged, &record);
     record.path = wl_paths_find(paths, pinfo->num, &path) ? &path : NULL;
+    record.time_ns = nanoseconds(&pinfo->abs_ts);
+    record.rel_ns = nanoseconds(&pinfo->rel_ts);
     wl_mptcp_tap_record(pinfo, &record);
     shown = record;
     shown.placed |= pinfo->fd->visited && record.subflow->connection != NULL;

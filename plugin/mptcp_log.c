@@ -34,7 +34,7 @@ struct wl_mp_log {
     int64_t time_ns, of_time_ns;
     GArray *later; /* later_t */
     bool sorted;
-    GArray *found, *found_later; /* wl_mp_item_t: of the frame that was asked for last */
+    GArray *found, *found_at, *found_later; /* wl_mp_item_t: of what was asked for last */
     uint64_t dropped;
 };
 
@@ -61,6 +61,7 @@ wl_mp_log_t *wl_mp_log_new(unsigned max_frames)
     log->items = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_item_t), 0};
     log->later = g_array_new(FALSE, FALSE, sizeof(later_t));
     log->found = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
+    log->found_at = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
     log->found_later = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
     log->sorted = true;
     return log;
@@ -73,6 +74,7 @@ void wl_mp_log_free(wl_mp_log_t *log)
         g_ptr_array_free(log->items.blocks, TRUE);
         g_array_free(log->later, TRUE);
         g_array_free(log->found, TRUE);
+        g_array_free(log->found_at, TRUE);
         g_array_free(log->found_later, TRUE);
         g_free(log);
     }
@@ -194,29 +196,40 @@ bool wl_mp_log_side(const wl_mp_log_t *log, uint32_t frame, uint32_t *side)
     return index != UINT32_MAX;
 }
 
-bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, uint32_t *side,
-                    const wl_mp_item_t **items, unsigned *count)
+/* `room` is for items that do not lie in one block. */
+static void read_entry(const wl_mp_log_t *log, uint32_t index, GArray *room, wl_mp_logged_t *logged)
 {
-    uint32_t index = find_entry(log, frame), end;
-    const wl_mp_entry_t *entry;
+    const wl_mp_entry_t *entry = entry_at(log, index);
+    uint32_t first = entry->first_item, end = log->items.count;
 
-    if (index == UINT32_MAX) {
-        return false;
+    if (index + 1 < log->entries.count) {
+        end = entry_at(log, index + 1)->first_item;
     }
-    entry = entry_at(log, index);
-    *side = entry->side;
-    end = index + 1 < log->entries.count ? entry_at(log, index + 1)->first_item : log->items.count;
-    *count = end - entry->first_item;
-    if (*count == 0 || entry->first_item / BLOCK == (end - 1) / BLOCK) {
-        *items = *count > 0 ? block_at(&log->items, entry->first_item) : NULL;
-        return true;
+    *logged = (wl_mp_logged_t){index, entry->frame, entry->side, NULL, end - first};
+    if (end > first && first / BLOCK == (end - 1) / BLOCK) {
+        logged->items = block_at(&log->items, first);
+    } else if (end > first) {
+        g_array_set_size(room, 0);
+        for (uint32_t i = first; i < end; i++) {
+            g_array_append_vals(room, block_at(&log->items, i), 1);
+        }
+        logged->items = (const wl_mp_item_t *)(void *)room->data;
     }
-    g_array_set_size(log->found, 0);
-    for (uint32_t i = entry->first_item; i < end; i++) {
-        g_array_append_vals(log->found, block_at(&log->items, i), 1);
+}
+
+bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, wl_mp_logged_t *logged)
+{
+    uint32_t index = find_entry(log, frame);
+
+    if (index != UINT32_MAX) {
+        read_entry(log, index, log->found, logged);
     }
-    *items = (const wl_mp_item_t *)(void *)log->found->data;
-    return true;
+    return index != UINT32_MAX;
+}
+
+void wl_mp_log_at(const wl_mp_log_t *log, uint32_t number, wl_mp_logged_t *logged)
+{
+    read_entry(log, number, log->found_at, logged);
 }
 
 static gint later_compare(gconstpointer a, gconstpointer b)

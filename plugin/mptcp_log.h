@@ -122,10 +122,18 @@ void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item);
  * has it as WL_MP_HOL_DELAY. A table never sees that. */
 void wl_mp_log_waited(wl_mp_log_t *log, uint32_t frame);
 
-/* A frame's side and items as any pass knows them; false if it has none. Valid until the
- * next call. */
-bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, uint32_t *side,
-                    const wl_mp_item_t **items, unsigned *count);
+/* A frame's side and items as any pass knows them. */
+typedef struct {
+    uint32_t number; /* of the frame among those of the log */
+    uint32_t frame, side;
+    const wl_mp_item_t *items;
+    unsigned count;
+} wl_mp_logged_t;
+/* False if the frame has none. Valid until the next call. */
+bool wl_mp_log_find(const wl_mp_log_t *log, uint32_t frame, wl_mp_logged_t *logged);
+/* Those of a number, which must be that of a frame. Valid until the next such call: tables read what
+ * they put off while others still have to see what was found. */
+void wl_mp_log_at(const wl_mp_log_t *log, uint32_t number, wl_mp_logged_t *logged);
 
 /* The first frame behind this one that has an entry, or 0. */
 uint32_t wl_mp_log_next(const wl_mp_log_t *log, uint32_t frame);

@@ -23,7 +23,9 @@ typedef struct {
     unsigned count;
     const wl_path_record_t *path; /* NULL if none */
     uint32_t frame;
+    uint32_t number; /* of the frame in the log */
     int64_t time_ns;
+    int64_t rel_ns; /* since the capture's first frame */
 } wl_mp_record_t;
 
 /* Registers the protocol "wirelat.mptcp", its fields, expert infos and tap, and its preferences in
@@ -48,6 +50,13 @@ uint64_t wl_mptcp_forgotten(void);
 
 /* Every pass: fields where the tree wants them, expert infos, the tap record. */
 void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths);
+
+/* The log of the open file, or NULL. */
+const wl_mp_log_t *wl_mptcp_open_log(void);
+/* The record of a number in the log, but for its times, as the frame's tap record has it in every
+ * pass. `path`: room for what its pointer points to. Valid until the next call. */
+void wl_mptcp_record(uint32_t number, const wl_paths_t *paths, wl_mp_record_t *record,
+                     wl_path_record_t *path);
 
 /* The number of the connection a frame belongs to; false if it has none, or no file is open. */
 bool wl_mptcp_connection_of(uint32_t frame, uint32_t *number);

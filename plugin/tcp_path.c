@@ -44,7 +44,6 @@ struct wl_paths {
     uint32_t logged, max_log;
     int64_t jitter_gap_ns;
     passing_t *passing;
-    int64_t times[WL_PATH_TIMES]; /* of the last frames in the log, by their number */
     uint64_t dropped;
 };
 
@@ -442,7 +441,6 @@ static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
     if (paths->logged == paths->log->len * LOG_BLOCK) {
         g_ptr_array_add(paths->log, wl_pool_take(paths->pool, LOG_BLOCK * sizeof(log_entry_t)));
     }
-    paths->times[paths->logged % WL_PATH_TIMES] = record->time_ns;
     record->number = paths->logged;
     *log_at(paths, paths->logged++) = (log_entry_t){
         .frame = frame,
@@ -488,7 +486,6 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
 void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record)
 {
     const log_entry_t *entry = log_at(paths, number);
-    bool is_recent = paths->logged - number <= WL_PATH_TIMES;
 
     *record = (wl_path_record_t){
         .path = g_ptr_array_index(paths->paths, entry->side / 2),
@@ -498,7 +495,6 @@ void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *rec
         .rtt_ns = (int64_t)entry->rtt_high << 32 | entry->rtt_low,
         .jitter_ns = entry->jitter_ns == NO_JITTER ? WL_NO_TIME : entry->jitter_ns,
         .number = number,
-        .time_ns = is_recent ? paths->times[number % WL_PATH_TIMES] : 0,
     };
 }
 
@@ -524,6 +520,18 @@ bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *re
         return false;
     }
     wl_paths_at(paths, low, record);
+    return true;
+}
+
+bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
+                        wl_path_record_t *record)
+{
+    if (*near < paths->logged && log_at(paths, *near)->frame == frame) {
+        wl_paths_at(paths, *near, record);
+    } else if (!wl_paths_find(paths, frame, record)) {
+        return false;
+    }
+    *near = record->number + 1;
     return true;
 }
 

@@ -75,14 +75,11 @@ typedef struct {
     int64_t rtt_ns;    /* with WL_PATH_SAMPLE */
     int64_t jitter_ns; /* difference of the last two gaps between packets, WL_NO_TIME without */
     uint32_t number;   /* of the frame in the log */
-    int64_t time_ns;   /* of the frame; only of the last WL_PATH_TIMES frames taken, and else 0 */
+    int64_t time_ns;   /* of the frame; set by wl_path_take() only */
     bool new_min_rtt;  /* the sample is the smallest so far; set by wl_path_take() only */
 } wl_path_record_t;
 
 typedef struct wl_paths wl_paths_t;
-
-/* The log has no times: a later pass has them from Wireshark. */
-#define WL_PATH_TIMES 1024u
 
 /* jitter_gap_ns: gaps at or above it are pauses, not jitter. max_log: most frames in the log. */
 wl_paths_t *wl_paths_new(int64_t jitter_gap_ns, unsigned max_log);
@@ -102,8 +99,13 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
  * set for SYNs only. One comparison for all but the segments of a handshake. */
 void wl_paths_pass(wl_paths_t *paths, const wl_segment_t *segment);
 
-/* The record of a frame; false if it has none. */
+/* The record of a frame; false if it has none. The log has no times: a later pass has them from
+ * Wireshark. */
 bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *record);
+/* The same for one frame after the other: faster where it is the one behind the last that was found.
+ * *near is 0 at first. */
+bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
+                        wl_path_record_t *record);
 /* The record of a number, which must be that of one. */
 void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record);
 

@@ -9,15 +9,16 @@
 
 #include "../plugin/exchange.h"
 #include "../plugin/postdissect.h"
+#include "../plugin/show_mptcp.h"
 #include "../plugin/tcp_path.h"
-
-#define MOST_WAITING 1024u
-/* Their times are known no longer than that. */
-G_STATIC_ASSERT(MOST_WAITING <= WL_PATH_TIMES);
 
 typedef union {
     wl_record_t event;
     wl_path_record_t frame;
+    struct {
+        wl_mp_record_t record; /* first: what is taken */
+        wl_path_record_t path;
+    } mptcp;
 } room_t;
 
 struct wl_source {
@@ -25,8 +26,11 @@ struct wl_source {
     wl_proto_t proto; /* of events */
     const void *(*log)(void);
     uint32_t (*number)(const void *record);
-    /* The record of a number; false if it is another tap's. */
+    /* The record of a number, but for its moment; false if it is another tap's. */
     bool (*read)(const wl_source_t *source, uint32_t number, room_t *room);
+    /* Where records have a moment. */
+    void (*get_moment)(const void *record, wl_moment_t *moment);
+    void (*set_moment)(room_t *room, const wl_moment_t *moment);
 };
 
 static const void *events(void)
@@ -62,13 +66,56 @@ static bool read_frame(const wl_source_t *source, uint32_t number, room_t *room)
     return true;
 }
 
+static void frame_moment(const void *record, wl_moment_t *moment)
+{
+    moment->time_ns = ((const wl_path_record_t *)record)->time_ns;
+}
+
+static void set_frame_moment(room_t *room, const wl_moment_t *moment)
+{
+    room->frame.time_ns = moment->time_ns;
+}
+
+static const void *segments(void)
+{
+    return wl_mptcp_open_log();
+}
+
+static uint32_t segment_number(const void *record)
+{
+    return ((const wl_mp_record_t *)record)->number;
+}
+
+static bool read_segment(const wl_source_t *source, uint32_t number, room_t *room)
+{
+    (void)source;
+    wl_mptcp_record(number, wl_postdissect_paths(), &room->mptcp.record, &room->mptcp.path);
+    return true;
+}
+
+static void segment_moment(const void *record, wl_moment_t *moment)
+{
+    const wl_mp_record_t *segment = record;
+
+    *moment = (wl_moment_t){segment->time_ns, segment->rel_ns};
+}
+
+static void set_segment_moment(room_t *room, const wl_moment_t *moment)
+{
+    room->mptcp.record.time_ns = moment->time_ns;
+    room->mptcp.record.rel_ns = moment->rel_ns;
+}
+
 const wl_source_t *wl_source_of(const char *tap)
 {
     static const wl_source_t sources[] = {
-        {"wirelat.mqtt", WL_PROTO_MQTT, events, event_number, read_event},
-        {"wirelat.kafka", WL_PROTO_KAFKA, events, event_number, read_event},
-        {"wirelat.mqttsn", WL_PROTO_MQTTSN, events, event_number, read_event},
-        {"wirelat.stream", WL_PROTO_COUNT, frames, frame_number, read_frame},
+        {"wirelat.mqtt", WL_PROTO_MQTT, events, event_number, read_event, NULL, NULL},
+        {"wirelat.kafka", WL_PROTO_KAFKA, events, event_number, read_event, NULL, NULL},
+        {"wirelat.mqttsn", WL_PROTO_MQTTSN, events, event_number, read_event, NULL, NULL},
+        {"wirelat.stream", WL_PROTO_COUNT, frames, frame_number, read_frame, frame_moment,
+         set_frame_moment},
+        {"wirelat.mptcp", WL_PROTO_COUNT, segments, segment_number, read_segment, segment_moment,
+         set_segment_moment},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(sources); i++) {
@@ -79,18 +126,28 @@ const wl_source_t *wl_source_of(const char *tap)
     return NULL;
 }
 
+void wl_deferred_clear(wl_deferred_t *deferred)
+{
+    deferred->from = deferred->to = 0;
+    deferred->log = NULL;
+}
+
 void wl_deferred_catch_up(wl_deferred_t *deferred, const wl_source_t *source,
                           wl_deferred_take_t take, void *user)
 {
-    wl_deferred_t waiting = *deferred;
+    uint32_t from = deferred->from, to = deferred->to;
+    const void *log = deferred->log;
     room_t room;
 
-    *deferred = (wl_deferred_t){0, 0, NULL};
-    if (waiting.log == NULL || waiting.log != source->log()) {
+    wl_deferred_clear(deferred);
+    if (log == NULL || log != source->log()) {
         return;
     }
-    for (uint32_t number = waiting.from; number < waiting.to; number++) {
+    for (uint32_t number = from; number < to; number++) {
         if (source->read(source, number, &room)) {
+            if (source->set_moment != NULL) {
+                source->set_moment(&room, &deferred->moments[number - from]);
+            }
             take(&room, user);
         }
     }
@@ -121,8 +178,11 @@ void wl_deferred_put(wl_deferred_t *deferred, const wl_source_t *source, const v
         deferred->log = source->log();
         deferred->from = number;
     }
+    if (source->get_moment != NULL) {
+        source->get_moment(record, &deferred->moments[number - deferred->from]);
+    }
     deferred->to = number + 1;
-    if (deferred->to - deferred->from >= MOST_WAITING) {
+    if (deferred->to - deferred->from >= WL_MOST_WAITING) {
         wl_deferred_catch_up(deferred, source, take, user);
     }
 }

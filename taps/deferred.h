@@ -15,17 +15,30 @@
 #ifndef WIRELAT_DEFERRED_H
 #define WIRELAT_DEFERRED_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#define WL_MOST_WAITING 1024u
 
 /* Where a tap's records come from; NULL where they cannot be had again. */
 typedef struct wl_source wl_source_t;
 const wl_source_t *wl_source_of(const char *tap);
 
+/* What no log keeps of a record; a filter may hide the rest of the capture from the table. */
+typedef struct {
+    int64_t time_ns; /* of its frame */
+    int64_t rel_ns;  /* the same since the capture's first */
+} wl_moment_t;
+
 typedef struct {
     uint32_t from, to; /* numbers of records, each one of the tap's that lies between was put */
     const void *log;   /* they are in */
+    wl_moment_t moments[WL_MOST_WAITING]; /* theirs; where the source has any */
 } wl_deferred_t;
+
+/* Forgets what was put off. */
+void wl_deferred_clear(wl_deferred_t *deferred);
 
 typedef void (*wl_deferred_take_t)(const void *record, void *user);
 

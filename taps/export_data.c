@@ -150,14 +150,16 @@ static void apply_frame(wl_data_lines_t *lines, wl_mp_log_t *log, uint32_t frame
     wl_mp_record_t record = {.mptcp = lines->mptcp, .frame = frame};
     wl_mp_context_t context;
     const wl_mp_item_t *item;
-    uint32_t side;
+    wl_mp_logged_t logged;
 
-    if (!wl_mp_log_find(log, frame, &side, &record.items, &record.count)) {
+    if (!wl_mp_log_find(log, frame, &logged)) {
         return;
     }
-    record.subflow = wl_mptcp_subflow(lines->mptcp, side >> 2);
-    record.direction = side >> 1 & 1;
-    record.placed = side & 1;
+    record.items = logged.items;
+    record.count = logged.count;
+    record.subflow = wl_mptcp_subflow(lines->mptcp, logged.side >> 2);
+    record.direction = logged.side >> 1 & 1;
+    record.placed = logged.side & 1;
     wl_mp_context_init(&context, &record);
     while ((item = wl_mp_context_next(&context)) != NULL) {
         apply(lines, &context, item);

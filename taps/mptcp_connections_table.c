@@ -1,6 +1,8 @@
 /* mptcp_connections_table.c
  * The table "mptcp,connections": one row per direction of each MPTCP connection.
  *
+ * What few records change is set at once, the rest when the row is written.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "mptcp_take.h"
@@ -66,9 +68,9 @@ enum { SUBFLOW_NONE, SUBFLOW_FAILED, SUBFLOW_UNUSED, SUBFLOW_USED, SUBFLOW_STATE
 typedef struct {
     double unique, acked, bytes[WL_MP_KIND + 1], useful, reorder;
     uint32_t packets[WL_MP_KIND + 1], switches;
-    int64_t start_ns, first_data_ns, last_acked_ns;
+    int64_t start_ns, last_ns, first_data_ns, last_acked_ns;
     bool started, data_started, named;
-    wl_summary_t *dack, *map, *hol;
+    wl_mp_times_t dack, map, hol;
     bool fin_acked; /* of this direction's data */
     const char *close;
     /* Of the connection, in the row of side 0 alone: */
@@ -85,13 +87,18 @@ static void state_free(void *data)
 {
     state_t *state = data;
 
-    wl_summary_free(state->dack);
-    wl_summary_free(state->map);
-    wl_summary_free(state->hol);
+    wl_summary_free(state->dack.summary);
+    wl_summary_free(state->map.summary);
+    wl_summary_free(state->hol.summary);
     if (state->subflows != NULL) {
         g_byte_array_free(state->subflows, TRUE);
     }
     g_free(state);
+}
+
+static state_t *state_of(wl_row_t *row)
+{
+    return wl_table_row_data_full(row, sizeof(state_t), state_free);
 }
 
 static wl_row_t *new_row(wl_table_t *table, const wl_mp_connection_t *connection, unsigned side)
@@ -120,7 +127,8 @@ static void rows_of(wl_table_t *table, const wl_mp_connection_t *connection, row
             wl_table_remember(table, number, row);
         }
         rows->row[side] = row;
-        rows->state[side] = wl_table_row_data_full(row, sizeof(state_t), state_free);
+        rows->state[side] = state_of(row);
+        wl_table_changed(table, row);
     }
 }
 
@@ -177,32 +185,56 @@ static void set_subflow(wl_table_t *table, rows_t *rows, uint32_t number, uint8_
     }
 }
 
-static void take_copy(wl_table_t *table, wl_row_t *row, state_t *state, const wl_mp_item_t *item)
+static void take_copy(state_t *state, const wl_mp_item_t *item)
 {
-    static const unsigned columns[WL_MP_KIND + 1][2] = {
-        [WL_MP_TCP_COPY] = {TCP_PACKETS, TCP_BYTES},
-        [WL_MP_REINJECTED] = {REINJECTED_PACKETS, REINJECTED_BYTES},
-        [WL_MP_RESENT] = {RESENT_PACKETS, RESENT_BYTES}};
     unsigned kind = item->flags & WL_MP_KIND;
-    double all = 0;
 
     /* Bytes of several originals, or useful and useless, are items of one packet. */
     state->packets[kind] += !(item->flags & WL_MP_SAME_PACKET);
     state->bytes[kind] += item->aux;
     state->useful += item->flags & WL_MP_USEFUL ? item->aux : 0;
-    wl_table_set_uint(table, row, columns[kind][0], state->packets[kind]);
-    wl_table_set_real(table, row, columns[kind][1], state->bytes[kind]);
-    for (unsigned i = 0; i <= WL_MP_KIND; i++) {
-        all += state->bytes[i];
+}
+
+static void write_copies(wl_table_t *table, wl_row_t *row, const state_t *state)
+{
+    static const unsigned columns[WL_MP_KIND + 1][2] = {
+        [WL_MP_TCP_COPY] = {TCP_PACKETS, TCP_BYTES},
+        [WL_MP_REINJECTED] = {REINJECTED_PACKETS, REINJECTED_BYTES},
+        [WL_MP_RESENT] = {RESENT_PACKETS, RESENT_BYTES}};
+    double all = 0;
+
+    for (unsigned kind = WL_MP_TCP_COPY; kind <= WL_MP_KIND; kind++) {
+        wl_table_set_uint(table, row, columns[kind][0], state->packets[kind]);
+        wl_table_set_real(table, row, columns[kind][1], state->bytes[kind]);
+        all += state->bytes[kind];
     }
-    wl_table_set_real(table, row, USEFUL, all > 0 ? state->useful * 100 / all : 0);
+    /* Where nothing is sent again, nothing was in vain; a number has no empty cell. */
+    wl_table_set_real(table, row, USEFUL, all > 0 ? state->useful * 100 / all : 100);
+}
+
+static void write(wl_table_t *table, wl_row_t *row)
+{
+    state_t *state = state_of(row);
+    int64_t span_ns = state->last_acked_ns - state->first_data_ns;
+
+    write_copies(table, row, state);
+    wl_table_set_real(table, row, DURATION, (double)MAX(state->last_ns - state->start_ns, 0) / 1e9);
+    wl_table_set_real(table, row, UNIQUE, state->unique);
+    wl_table_set_real(table, row, ACKED, state->acked);
+    if (state->data_started && span_ns > 0) {
+        wl_table_set_real(table, row, GOODPUT, state->acked * 8e3 / (double)span_ns);
+    }
+    wl_table_set_uint(table, row, SWITCHES, state->switches);
+    wl_mp_write_times(table, row, DACK_RTT, &state->dack);
+    wl_mp_write_times(table, row, MAP_RTT, &state->map);
+    wl_mp_write_times(table, row, HOL, &state->hol);
+    wl_table_set_real(table, row, REORDER, state->reorder);
 }
 
 static void take_data(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context,
                       const wl_mp_item_t *item)
 {
     state_t *state = rows->state[context->side];
-    wl_row_t *row = rows->row[context->side];
 
     set_subflow(table, rows, context->subflow->number, SUBFLOW_USED);
     if (!state->data_started || context->time_ns < state->first_data_ns) {
@@ -210,24 +242,14 @@ static void take_data(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
         state->first_data_ns = context->time_ns;
     }
     state->unique += (double)item->value;
-    wl_table_set_real(table, row, UNIQUE, state->unique);
-    if (item->flags & WL_MP_SWITCHED) {
-        wl_table_set_uint(table, row, SWITCHES, ++state->switches);
-    }
+    state->switches += (item->flags & WL_MP_SWITCHED) != 0;
 }
 
-static void take_acked(wl_table_t *table, wl_row_t *row, state_t *state,
-                       const wl_mp_context_t *context, const wl_mp_item_t *item)
+static void take_acked(state_t *state, const wl_mp_context_t *context, const wl_mp_item_t *item)
 {
     state->acked += (double)item->value;
-    wl_table_set_real(table, row, ACKED, state->acked);
     if ((item->flags & WL_MP_OK) && state->data_started) {
         state->last_acked_ns = context->time_ns;
-    }
-    if (state->last_acked_ns > state->first_data_ns && state->data_started) {
-        wl_table_set_real(table, row, GOODPUT,
-                          state->acked * 8e3 /
-                              (double)(state->last_acked_ns - state->first_data_ns));
     }
 }
 
@@ -262,7 +284,6 @@ static void take_item(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
                       const wl_mp_item_t *item)
 {
     unsigned side = wl_mp_data_side(context, item);
-    wl_row_t *row = rows->row[side];
     state_t *state = rows->state[side];
 
     switch ((wl_mp_item_kind_t)item->kind) {
@@ -270,26 +291,25 @@ static void take_item(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
         take_data(table, rows, context, item);
         break;
     case WL_MP_DUPLICATE:
-        take_copy(table, row, state, item);
+        take_copy(state, item);
         break;
     case WL_MP_ACKED:
-        take_acked(table, row, state, context, item);
+        take_acked(state, context, item);
         break;
     case WL_MP_DACK_RTT:
-        wl_mp_add_time(table, row, &state->dack, DACK_RTT, item->value);
+        wl_mp_add_time(&state->dack, item->value);
         if (item->flags & WL_MP_IS_MAPPING) {
-            wl_mp_add_time(table, row, &state->map, MAP_RTT, item->value);
+            wl_mp_add_time(&state->map, item->value);
         }
         break;
     case WL_MP_MAP_RTT:
-        wl_mp_add_time(table, row, &state->map, MAP_RTT, item->value);
+        wl_mp_add_time(&state->map, item->value);
         break;
     case WL_MP_RELEASED:
-        wl_mp_add_time(table, row, &state->hol, HOL, item->value);
+        wl_mp_add_time(&state->hol, item->value);
         break;
     case WL_MP_WAITS:
         state->reorder = MAX(state->reorder, (double)item->value);
-        wl_table_set_real(table, row, REORDER, state->reorder);
         break;
     case WL_MP_THIRD_ACK_TIME:
         if (!context->subflow->is_join) {
@@ -307,9 +327,10 @@ static void take_item(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
     }
 }
 
-static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context,
-                      packet_info *pinfo)
+static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context)
 {
+    int64_t rel_ns = context->record->rel_ns;
+
     for (unsigned side = 0; side < 2; side++) {
         state_t *state = rows->state[side];
 
@@ -317,16 +338,13 @@ static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
             state->started = true;
             state->start_ns = context->time_ns;
             wl_table_set_real(table, rows->row[side], START,
-                              (double)pinfo->rel_ts.secs + pinfo->rel_ts.nsecs / 1e9);
-            /* Where nothing is sent again, nothing was in vain; a number has no empty cell. */
-            wl_table_set_real(table, rows->row[side], USEFUL, 100);
+                              (double)(rel_ns / 1000000000) + (double)(rel_ns % 1000000000) / 1e9);
         }
-        wl_table_set_real(table, rows->row[side], DURATION,
-                          (double)MAX(context->time_ns - state->start_ns, 0) / 1e9);
+        state->last_ns = context->time_ns;
     }
 }
 
-static void take(wl_table_t *table, const void *data, packet_info *pinfo)
+static void take(wl_table_t *table, const void *data, packet_info *pinfo _U_)
 {
     const wl_mp_record_t *record = data;
     const wl_mp_subflow_t *subflow = NULL; /* that the rows are of */
@@ -340,7 +358,7 @@ static void take(wl_table_t *table, const void *data, packet_info *pinfo)
         if (!rows.state[0]->named) {
             name_rows(table, &rows, context.connection);
         }
-        take_time(table, &rows, &context, pinfo);
+        take_time(table, &rows, &context);
         subflow = context.subflow;
         set_subflow(table, &rows, subflow->number, SUBFLOW_FAILED);
     }
@@ -370,6 +388,7 @@ void wl_mptcp_connections_register(void)
         .extra_count = G_N_ELEMENTS(extras),
         .without_latency = true,
         .take = take,
+        .write = write,
     };
 
     wl_table_register(&def);

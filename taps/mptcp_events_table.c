@@ -7,14 +7,13 @@
 
 enum { TIME, SENDER, ABOUT };
 
-static void take_event(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item,
-                       packet_info *pinfo)
+static void take_event(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item)
 {
     static const char *const senders[] = {"client", "server"};
     char frame[12], connection[12] = "-", subflow[12] = "-";
     GString *line = g_string_new(NULL);
     wl_row_key_t key = {.text = {frame, connection, subflow}, .rank = context->frame};
-    int64_t rel_ns = (int64_t)pinfo->rel_ts.secs * 1000000000 + pinfo->rel_ts.nsecs;
+    int64_t rel_ns = context->record->rel_ns;
     wl_row_t *row;
 
     g_snprintf(frame, sizeof frame, "%u", context->frame);
@@ -35,7 +34,7 @@ static void take_event(wl_table_t *table, const wl_mp_context_t *context, const 
     g_string_free(line, TRUE);
 }
 
-static void take(wl_table_t *table, const void *data, packet_info *pinfo)
+static void take(wl_table_t *table, const void *data, packet_info *pinfo _U_)
 {
     const wl_mp_item_t *item;
     wl_mp_context_t context;
@@ -43,7 +42,7 @@ static void take(wl_table_t *table, const void *data, packet_info *pinfo)
     wl_mp_context_init(&context, data);
     while ((item = wl_mp_context_next(&context)) != NULL) {
         if (item->kind == WL_MP_EVENT) {
-            take_event(table, &context, item, pinfo);
+            take_event(table, &context, item);
         }
     }
 }

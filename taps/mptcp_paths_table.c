@@ -53,7 +53,7 @@ typedef struct {
     uint32_t connections, subflows, joins, spreads;
     wl_mp_tcp_t counts;
     double bytes, unique, reinjected, resent_bytes, join_ns, spread_sum_ns;
-    wl_summary_t *tcp, *dack;
+    wl_mp_times_t tcp, dack;
 } state_t;
 
 static void whole_free(gpointer pointer)
@@ -66,8 +66,8 @@ static void state_free(void *data)
 {
     state_t *state = data;
 
-    wl_summary_free(state->tcp);
-    wl_summary_free(state->dack);
+    wl_summary_free(state->tcp.summary);
+    wl_summary_free(state->dack.summary);
     if (state->wholes != NULL) {
         g_hash_table_destroy(state->wholes);
     }
@@ -77,6 +77,28 @@ static void state_free(void *data)
 static state_t *state_of(wl_row_t *row)
 {
     return wl_table_row_data_full(row, sizeof(state_t), state_free);
+}
+
+static void write(wl_table_t *table, wl_row_t *row)
+{
+    static const wl_mp_tcp_t columns = {PACKETS, RESENT, OUT_OF_ORDER, RESETS};
+    state_t *state = state_of(row);
+
+    wl_mp_write_tcp(table, row, &state->counts, &columns);
+    wl_table_set_uint(table, row, CONNECTIONS, state->connections);
+    wl_table_set_uint(table, row, SUBFLOWS, state->subflows);
+    wl_table_set_real(table, row, BYTES, state->bytes);
+    wl_table_set_real(table, row, UNIQUE, state->unique);
+    wl_mp_write_times(table, row, TCP_RTT, &state->tcp);
+    wl_mp_write_times(table, row, DACK_RTT, &state->dack);
+    wl_table_set_real(table, row, REINJECTED_TO, state->reinjected);
+    wl_table_set_real(table, row, MPTCP_RESENT, state->resent_bytes);
+    if (state->spreads > 0) {
+        wl_table_set_real(table, row, SPREAD, state->spread_sum_ns / state->spreads / 1e6);
+    }
+    if (state->joins > 0) {
+        wl_table_set_real(table, row, JOIN_TIME, state->join_ns / state->joins / 1e6);
+    }
 }
 
 static whole_t *whole_of(wl_table_t *table, const wl_mp_connection_t *connection, unsigned side)
@@ -113,10 +135,9 @@ static void join_whole(wl_table_t *table, wl_row_t *row, const wl_mp_subflow_t *
         has_connection = g_array_index(whole->members, member_t, i).row == row;
     }
     g_array_index(whole->members, member_t, subflow->number).row = row;
-    wl_table_set_uint(table, row, SUBFLOWS, ++state->subflows);
-    if (!has_connection) {
-        wl_table_set_uint(table, row, CONNECTIONS, ++state->connections);
-    }
+    state->subflows++;
+    state->connections += !has_connection;
+    wl_table_changed(table, row);
 }
 
 static wl_row_t *row_of(wl_table_t *table, const wl_mp_subflow_t *subflow, unsigned side)
@@ -143,7 +164,7 @@ static void set_spread(wl_table_t *table, wl_row_t *row, double old_ns, bool kno
 
     state->spreads += !known;
     state->spread_sum_ns += new_ns - (known ? old_ns : 0);
-    wl_table_set_real(table, row, SPREAD, state->spread_sum_ns / state->spreads / 1e6);
+    wl_table_changed(table, row);
 }
 
 static void refresh_spread(wl_table_t *table, whole_t *whole)
@@ -187,7 +208,8 @@ static void take_rtt(wl_table_t *table, const wl_mp_subflow_t *subflow, unsigned
     whole_t *whole = whole_of(table, subflow->connection, side);
     member_t *member = &g_array_index(whole->members, member_t, subflow->number);
 
-    wl_mp_add_time(table, row, &state_of(row)->tcp, TCP_RTT, rtt_ns);
+    wl_mp_add_time(&state_of(row)->tcp, rtt_ns);
+    wl_table_changed(table, row);
     member->sum_ns += (double)rtt_ns;
     member->samples++;
     if (++whole->since >= whole->members->len) {
@@ -197,28 +219,23 @@ static void take_rtt(wl_table_t *table, const wl_mp_subflow_t *subflow, unsigned
 
 static void take_path(wl_table_t *table, const wl_mp_record_t *record)
 {
-    static const wl_mp_tcp_t columns = {PACKETS, RESENT, OUT_OF_ORDER, RESETS};
     const wl_path_record_t *path = record->path;
     unsigned side = record->subflow->side[record->direction];
     wl_row_t *row = row_of(table, record->subflow, side);
-    state_t *state = state_of(row);
 
-    wl_mp_count_tcp(table, row, &state->counts, &columns, path);
+    wl_mp_count_tcp(&state_of(row)->counts, path);
+    wl_table_changed(table, row);
     if (path != NULL && (path->flags & WL_PATH_SAMPLE)) {
         take_rtt(table, record->subflow, !side, path->rtt_ns);
     }
 }
 
-static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item)
+static void take_copy(state_t *state, const wl_mp_item_t *item)
 {
-    state_t *state = state_of(row);
-
     if ((item->flags & WL_MP_KIND) == WL_MP_REINJECTED) {
         state->reinjected += item->aux;
-        wl_table_set_real(table, row, REINJECTED_TO, state->reinjected);
     } else if ((item->flags & WL_MP_KIND) == WL_MP_RESENT) {
         state->resent_bytes += item->aux;
-        wl_table_set_real(table, row, MPTCP_RESENT, state->resent_bytes);
     }
 }
 
@@ -237,21 +254,21 @@ static void take_item(wl_table_t *table, const wl_mp_context_t *context, const w
         return;
     }
     row = row_of(table, context->subflow, context->side);
+    wl_table_changed(table, row);
     state = state_of(row);
     switch ((wl_mp_item_kind_t)item->kind) {
     case WL_MP_DATA:
         state->bytes += item->aux;
         state->unique += (double)item->value;
-        wl_table_set_real(table, row, BYTES, state->bytes);
-        wl_table_set_real(table, row, UNIQUE, state->unique);
         break;
     case WL_MP_DUPLICATE:
-        take_copy(table, row, item);
+        take_copy(state, item);
         break;
     case WL_MP_DACK_RTT:
         if (item->aux < subflows->len) {
             row = row_of(table, g_ptr_array_index(subflows, item->aux), !context->side);
-            wl_mp_add_time(table, row, &state_of(row)->dack, DACK_RTT, item->value);
+            wl_mp_add_time(&state_of(row)->dack, item->value);
+            wl_table_changed(table, row);
         }
         break;
     case WL_MP_HANDSHAKE_TIME:
@@ -261,7 +278,7 @@ static void take_item(wl_table_t *table, const wl_mp_context_t *context, const w
             state = state_of(row);
             state->join_ns += (double)item->value;
             state->joins++;
-            wl_table_set_real(table, row, JOIN_TIME, state->join_ns / state->joins / 1e6);
+            wl_table_changed(table, row);
         }
         break;
     default:
@@ -298,6 +315,7 @@ void wl_mptcp_paths_register(void)
         .extra_count = G_N_ELEMENTS(extras),
         .without_latency = true,
         .take = take,
+        .write = write,
     };
 
     wl_table_register(&def);

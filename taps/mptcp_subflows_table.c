@@ -68,9 +68,10 @@ typedef struct {
 
 typedef struct {
     double bytes, unique, reinjected_to, reinjected_from, resent_bytes, burst_bytes, burst_ns;
+    double share, share_all; /* of more than FEW rows, in percent */
     uint32_t bursts;
     wl_mp_tcp_t counts;
-    wl_summary_t *tcp, *dack;
+    wl_mp_times_t tcp, dack;
     whole_t *whole;
     bool leads; /* owns `whole` */
 } state_t;
@@ -79,8 +80,8 @@ static void state_free(void *data)
 {
     state_t *state = data;
 
-    wl_summary_free(state->tcp);
-    wl_summary_free(state->dack);
+    wl_summary_free(state->tcp.summary);
+    wl_summary_free(state->dack.summary);
     if (state->leads) {
         g_ptr_array_free(state->whole->rows, TRUE);
         g_free(state->whole);
@@ -131,6 +132,29 @@ static wl_row_t *add_row(wl_table_t *table, const wl_mp_subflow_t *subflow, bool
     return row;
 }
 
+static double share_of(double part, double whole)
+{
+    return whole > 0 ? part * 100 / whole : 0;
+}
+
+static void set_share(wl_table_t *table, wl_row_t *row)
+{
+    state_t *state = state_of(row);
+    const whole_t *whole = state->whole;
+
+    state->share = share_of(state->unique, whole->unique);
+    state->share_all = share_of(state->bytes, whole->bytes);
+    wl_table_changed(table, row);
+}
+
+static void set_shares(wl_table_t *table, whole_t *whole)
+{
+    whole->since = 0;
+    for (unsigned i = 0; i < whole->rows->len; i++) {
+        set_share(table, g_ptr_array_index(whole->rows, i));
+    }
+}
+
 static void add_to_whole(wl_table_t *table, wl_row_t *row, const wl_mp_connection_t *connection,
                          unsigned side)
 {
@@ -148,6 +172,9 @@ static void add_to_whole(wl_table_t *table, wl_row_t *row, const wl_mp_connectio
         state->whole->rows = g_ptr_array_new();
     } else {
         state->whole = state_of(first)->whole;
+    }
+    if (state->whole->rows->len == FEW) {
+        set_shares(table, state->whole); /* until now they followed from the sums when written */
     }
     g_ptr_array_add(state->whole->rows, row);
 }
@@ -168,23 +195,40 @@ static wl_row_t *row_of(wl_table_t *table, const wl_mp_subflow_t *subflow, bool 
     return row;
 }
 
-static void set_share(wl_table_t *table, wl_row_t *row)
+static void write_shares(wl_table_t *table, wl_row_t *row, state_t *state)
 {
-    const state_t *state = state_of(row);
-    const whole_t *whole = state->whole;
-
-    wl_table_set_real(table, row, SHARE,
-                      whole->unique > 0 ? state->unique * 100 / whole->unique : 0);
-    wl_table_set_real(table, row, SHARE_ALL,
-                      whole->bytes > 0 ? state->bytes * 100 / whole->bytes : 0);
+    if (state->whole != NULL && state->whole->rows->len <= FEW) {
+        state->share = share_of(state->unique, state->whole->unique);
+        state->share_all = share_of(state->bytes, state->whole->bytes);
+    }
+    wl_table_set_real(table, row, SHARE, state->share);
+    wl_table_set_real(table, row, SHARE_ALL, state->share_all);
 }
 
-static void set_shares(wl_table_t *table, whole_t *whole)
+static void write_bursts(wl_table_t *table, wl_row_t *row, const state_t *state)
 {
-    whole->since = 0;
-    for (unsigned i = 0; i < whole->rows->len; i++) {
-        set_share(table, g_ptr_array_index(whole->rows, i));
+    if (state->bursts > 0) {
+        wl_table_set_uint(table, row, BURSTS, state->bursts);
+        wl_table_set_real(table, row, BURST_BYTES, state->burst_bytes / state->bursts);
+        wl_table_set_real(table, row, BURST_TIME, state->burst_ns / state->bursts / 1e6);
     }
+}
+
+static void write(wl_table_t *table, wl_row_t *row)
+{
+    static const wl_mp_tcp_t columns = {PACKETS, RESENT, OUT_OF_ORDER, RESETS};
+    state_t *state = state_of(row);
+
+    wl_mp_write_tcp(table, row, &state->counts, &columns);
+    wl_mp_write_times(table, row, TCP_RTT, &state->tcp);
+    wl_mp_write_times(table, row, DACK_RTT, &state->dack);
+    wl_table_set_real(table, row, BYTES, state->bytes);
+    wl_table_set_real(table, row, UNIQUE, state->unique);
+    wl_table_set_real(table, row, REINJECTED_TO, state->reinjected_to);
+    wl_table_set_real(table, row, REINJECTED_FROM, state->reinjected_from);
+    wl_table_set_real(table, row, MPTCP_RESENT, state->resent_bytes);
+    write_bursts(table, row, state);
+    write_shares(table, row, state);
 }
 
 /* Something that may be the end. Of thousands of subflows that are reset one after the other, each
@@ -199,23 +243,26 @@ static void close_shares(wl_table_t *table, whole_t *whole)
 static void take_data(wl_table_t *table, wl_row_t *row, const wl_mp_item_t *item)
 {
     state_t *state = state_of(row);
+    whole_t *whole = state->whole;
 
     state->bytes += item->aux;
     state->unique += (double)item->value;
-    wl_table_set_real(table, row, BYTES, state->bytes);
-    wl_table_set_real(table, row, UNIQUE, state->unique);
-    state->whole->bytes += item->aux;
-    state->whole->unique += (double)item->value;
-    if (state->whole->rows->len <= FEW || ++state->whole->since >= state->whole->rows->len) {
-        set_shares(table, state->whole);
+    whole->bytes += item->aux;
+    whole->unique += (double)item->value;
+    if (whole->rows->len <= FEW) {
+        for (unsigned i = 0; !wl_table_is_put_off(table) && i < whole->rows->len; i++) {
+            row = g_ptr_array_index(whole->rows, i);
+            write_shares(table, row, state_of(row));
+        }
+    } else if (++whole->since >= whole->rows->len) {
+        set_shares(table, whole);
     } else {
         set_share(table, row);
     }
 }
 
 /* A burst is a run of mappings on one subflow; its time is that from its first to its last. */
-static void take_mapping(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
-                         int64_t bytes)
+static void take_mapping(wl_row_t *row, const wl_mp_context_t *context, int64_t bytes)
 {
     state_t *state = state_of(row);
     whole_t *whole = state->whole;
@@ -228,9 +275,6 @@ static void take_mapping(wl_table_t *table, wl_row_t *row, const wl_mp_context_t
     whole->burst = row;
     whole->burst_ns = context->time_ns;
     state->burst_bytes += (double)bytes;
-    wl_table_set_uint(table, row, BURSTS, state->bursts);
-    wl_table_set_real(table, row, BURST_BYTES, state->burst_bytes / state->bursts);
-    wl_table_set_real(table, row, BURST_TIME, state->burst_ns / state->bursts / 1e6);
 }
 
 static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
@@ -242,19 +286,16 @@ static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *c
 
     if ((item->flags & WL_MP_KIND) == WL_MP_RESENT) {
         state->resent_bytes += item->aux;
-        wl_table_set_real(table, row, MPTCP_RESENT, state->resent_bytes);
     }
     if ((item->flags & WL_MP_KIND) != WL_MP_REINJECTED) {
         return;
     }
     state->reinjected_to += item->aux;
-    wl_table_set_real(table, row, REINJECTED_TO, state->reinjected_to);
     if (wl_mp_log_side(wl_mptcp_log(context->record->mptcp), item->frame, &original)) {
         from = row_of(table, wl_mptcp_subflow(context->record->mptcp, original >> 2), true,
                       context->side);
-        state = state_of(from);
-        state->reinjected_from += item->aux;
-        wl_table_set_real(table, from, REINJECTED_FROM, state->reinjected_from);
+        state_of(from)->reinjected_from += item->aux;
+        wl_table_changed(table, from);
     }
 }
 
@@ -311,7 +352,8 @@ static void take_round_trip(wl_table_t *table, const wl_mp_context_t *context,
     if (item->aux < context->connection->subflows->len) {
         row =
             row_of(table, g_ptr_array_index(context->connection->subflows, item->aux), true, side);
-        wl_mp_add_time(table, row, &state_of(row)->dack, DACK_RTT, item->value);
+        wl_mp_add_time(&state_of(row)->dack, item->value);
+        wl_table_changed(table, row);
     }
 }
 
@@ -326,15 +368,16 @@ static void take_item(wl_table_t *table, const wl_mp_context_t *context, const w
         return;
     }
     row = row_of(table, context->subflow, true, context->side);
+    wl_table_changed(table, row);
     switch ((wl_mp_item_kind_t)item->kind) {
     case WL_MP_DATA:
         take_data(table, row, item);
         if (item->flags & WL_MP_IS_MAPPING) {
-            take_mapping(table, row, context, item->aux);
+            take_mapping(row, context, item->aux);
         }
         break;
     case WL_MP_MAPPING:
-        take_mapping(table, row, context, item->value);
+        take_mapping(row, context, item->value);
         break;
     case WL_MP_DUPLICATE:
         take_copy(table, row, context, item);
@@ -366,17 +409,17 @@ static void take_item(wl_table_t *table, const wl_mp_context_t *context, const w
 /* What TCP tells of the frame itself. */
 static void take_path(wl_table_t *table, const wl_mp_record_t *record, bool placed)
 {
-    static const wl_mp_tcp_t columns = {PACKETS, RESENT, OUT_OF_ORDER, RESETS};
     const wl_path_record_t *path = record->path;
     unsigned side = placed ? record->subflow->side[record->direction] : record->direction;
     wl_row_t *row = row_of(table, record->subflow, placed, side), *other;
-    state_t *state = state_of(row);
 
-    wl_mp_count_tcp(table, row, &state->counts, &columns, path);
+    wl_mp_count_tcp(&state_of(row)->counts, path);
+    wl_table_changed(table, row);
     if (path != NULL && (path->flags & WL_PATH_SAMPLE)) {
         /* An ACK tells of the data that goes the other way. */
         other = row_of(table, record->subflow, placed, !side);
-        wl_mp_add_time(table, other, &state_of(other)->tcp, TCP_RTT, path->rtt_ns);
+        wl_mp_add_time(&state_of(other)->tcp, path->rtt_ns);
+        wl_table_changed(table, other);
     }
 }
 
@@ -422,6 +465,7 @@ void wl_mptcp_subflows_register(void)
         .extra_count = G_N_ELEMENTS(extras),
         .without_latency = true,
         .take = take,
+        .write = write,
     };
 
     wl_table_register(&def);

@@ -36,31 +36,30 @@ void wl_mp_context_move(wl_mp_context_t *context, const wl_mp_item_t *origin)
                 origin->aux & 1);
 }
 
-void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, unsigned extra,
-                    int64_t time_ns)
+void wl_mp_add_time(wl_mp_times_t *times, int64_t time_ns)
 {
-    if (*summary == NULL) {
-        *summary = wl_summary_new();
+    if (times->summary == NULL) {
+        times->summary = wl_summary_new();
     }
-    wl_summary_add(*summary, time_ns);
-    wl_table_set_times(table, row, extra, *summary);
+    wl_summary_add(times->summary, time_ns);
+    times->is_new = true;
 }
 
-void wl_mp_count_tcp(wl_table_t *table, wl_row_t *row, wl_mp_tcp_t *counts,
-                     const wl_mp_tcp_t *columns, const wl_path_record_t *path)
+void wl_mp_write_times(wl_table_t *table, wl_row_t *row, unsigned extra, wl_mp_times_t *times)
 {
-    unsigned flags = path != NULL ? path->flags : 0;
+    if (times->is_new) {
+        wl_table_set_times(table, row, extra, times->summary);
+        times->is_new = false;
+    }
+}
 
-    wl_table_set_uint(table, row, columns->packets, ++counts->packets);
-    if (flags & WL_PATH_RESENT) {
-        wl_table_set_uint(table, row, columns->resent, ++counts->resent);
-    }
-    if (flags & WL_PATH_OUT_OF_ORDER) {
-        wl_table_set_uint(table, row, columns->out_of_order, ++counts->out_of_order);
-    }
-    if (flags & WL_PATH_RESET) {
-        wl_table_set_uint(table, row, columns->resets, ++counts->resets);
-    }
+void wl_mp_write_tcp(wl_table_t *table, wl_row_t *row, const wl_mp_tcp_t *counts,
+                     const wl_mp_tcp_t *columns)
+{
+    wl_table_set_uint(table, row, columns->packets, counts->packets);
+    wl_table_set_uint(table, row, columns->resent, counts->resent);
+    wl_table_set_uint(table, row, columns->out_of_order, counts->out_of_order);
+    wl_table_set_uint(table, row, columns->resets, counts->resets);
 }
 
 void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned direction, char *text, size_t size)

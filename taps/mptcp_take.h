@@ -45,10 +45,14 @@ static inline unsigned wl_mp_data_side(const wl_mp_context_t *context, const wl_
     return is_ack ? !context->side : context->side;
 }
 
-/* Times of a row, in columns from `extra` on: count, min, mean, p50, p95, p99, max. */
+/* Times of a row; all zero at first. */
 #define WL_MP_TIME_COLUMNS WL_TIMES
-void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, unsigned extra,
-                    int64_t time_ns);
+typedef struct {
+    wl_summary_t *summary;
+    bool is_new; /* not all of them are in the columns */
+} wl_mp_times_t;
+void wl_mp_add_time(wl_mp_times_t *times, int64_t time_ns);
+void wl_mp_write_times(wl_table_t *table, wl_row_t *row, unsigned extra, wl_mp_times_t *times);
 #define WL_MP_TIME_EXTRAS(first, name)                           \
     [(first)] = {name "s", WL_EXTRA_UINT, 0, 0},                 \
     [(first) + 1] = {name " min (ms)", WL_EXTRA_REAL, 0, 3},     \
@@ -74,9 +78,19 @@ void wl_mp_add_time(wl_table_t *table, wl_row_t *row, wl_summary_t **summary, un
 typedef struct {
     unsigned packets, resent, out_of_order, resets;
 } wl_mp_tcp_t;
-/* Counts a frame; `columns`: which those four are. `path` may be NULL. */
-void wl_mp_count_tcp(wl_table_t *table, wl_row_t *row, wl_mp_tcp_t *counts,
-                     const wl_mp_tcp_t *columns, const wl_path_record_t *path);
+/* Counts a frame. `path` may be NULL. */
+static inline void wl_mp_count_tcp(wl_mp_tcp_t *counts, const wl_path_record_t *path)
+{
+    unsigned flags = path != NULL ? path->flags : 0;
+
+    counts->packets++;
+    counts->resent += (flags & WL_PATH_RESENT) != 0;
+    counts->out_of_order += (flags & WL_PATH_OUT_OF_ORDER) != 0;
+    counts->resets += (flags & WL_PATH_RESET) != 0;
+}
+/* `columns`: which those four are. */
+void wl_mp_write_tcp(wl_table_t *table, wl_row_t *row, const wl_mp_tcp_t *counts,
+                     const wl_mp_tcp_t *columns);
 
 /* "address:port" of who sends in a direction of the subflow. */
 void wl_mp_end_text(const wl_mp_subflow_t *subflow, unsigned direction, char *text, size_t size);

@@ -33,6 +33,7 @@
 #define MAX_SAMPLES 256
 #define SAMPLES_STEP 8
 #define MAX_WAITING 32 /* for the histogram */
+#define FEW 4          /* that are put in their places one by one */
 
 #define SUB_BITS 9 /* 512 buckets a power of two */
 #define SUB_BUCKETS (1 << SUB_BITS)
@@ -346,11 +347,18 @@ static void add_to_histogram(wl_summary_t *summary, int64_t ns)
 /* 256 samples need 256 pages at most, which is within the bound. */
 static void move_to_histogram(wl_summary_t *summary)
 {
+    bool keeps_up;
+
     if (summary->histogram == NULL) {
         summary->histogram = g_new0(wl_histogram_t, 1);
     }
+    keeps_up = summary->kept <= FEW && summary->histogram->seen > 0 &&
+               summary->histogram->seen == summary->histogram->count;
     for (unsigned i = 0; i < summary->kept; i++) {
         add_to_histogram(summary, summary->samples[i]);
+        if (keeps_up) {
+            bring_cursors(summary->histogram);
+        }
     }
     summary->kept = 0;
     if (summary->max_samples != MAX_WAITING) {
@@ -375,30 +383,37 @@ static int compare(const void *a, const void *b)
     return one < other ? -1 : one > other;
 }
 
-/* One sample behind those in order is the rule where every record is shown at once. */
+/* Puts the first sample behind those in order to its place. */
+static void sort_in(wl_summary_t *summary)
+{
+    unsigned first = 0, last = summary->sorted;
+    int64_t ns = summary->samples[last];
+
+    while (first < last) {
+        unsigned middle = (first + last) / 2;
+
+        if (summary->samples[middle] <= ns) {
+            first = middle + 1;
+        } else {
+            last = middle;
+        }
+    }
+    memmove(&summary->samples[first + 1], &summary->samples[first],
+            (summary->sorted - first) * sizeof *summary->samples);
+    summary->samples[first] = ns;
+    summary->sorted++;
+}
+
+/* One sample or a few are the rule where every record is shown at once. */
 static void sort(wl_summary_t *summary)
 {
-    unsigned count = summary->kept, first = 0, last = summary->sorted;
-
-    if (last + 1 == count) {
-        int64_t ns = summary->samples[last];
-
-        while (first < last) {
-            unsigned middle = (first + last) / 2;
-
-            if (summary->samples[middle] <= ns) {
-                first = middle + 1;
-            } else {
-                last = middle;
-            }
-        }
-        memmove(&summary->samples[first + 1], &summary->samples[first],
-                (summary->sorted - first) * sizeof *summary->samples);
-        summary->samples[first] = ns;
-    } else if (last < count) {
-        qsort(summary->samples, count, sizeof *summary->samples, compare);
+    if (summary->kept - summary->sorted > FEW) {
+        qsort(summary->samples, summary->kept, sizeof *summary->samples, compare);
+        summary->sorted = summary->kept;
     }
-    summary->sorted = count;
+    while (summary->sorted < summary->kept) {
+        sort_in(summary);
+    }
 }
 
 wl_summary_t *wl_summary_new(void)

@@ -63,6 +63,7 @@ struct wl_row {
     const char *text[WL_MAX_KEYS];
     uint32_t rank;
     unsigned slot;
+    bool is_changed; /* its cells are to be written */
     uint32_t requests, answered, open;
     uint32_t counts[WL_COUNT_MAX];
     wl_summary_t *summary;
@@ -79,6 +80,7 @@ struct wl_table {
     GHashTable *rows;      /* key -> wl_row_t */
     GPtrArray *by_slot;    /* wl_row_t */
     GPtrArray *slots;      /* stat_tap_table_item_type *: every slot ever made, NULL once freed */
+    GPtrArray *changed;    /* wl_row_t: by the record in hand */
     GStringChunk *text;    /* of cells; lives as long as a window may show them */
     GHashTable *texts;     /* what is in it */
     GByteArray *asked;     /* a bit per exchange: its request was counted */
@@ -195,17 +197,21 @@ static void write_part(const wl_table_t *table, const wl_row_t *row, unsigned pa
     set_ms(cell, (double)wl_summary_max(row->parts[part]));
 }
 
+static unsigned first_extra(const wl_table_t *table)
+{
+    return first_part(table) + table->parts * PART_COLUMNS;
+}
+
 static void write_extra(const wl_table_t *table, const wl_row_t *row, unsigned extra)
 {
     if (!table->is_put_off) {
-        cells_of(table, row)[first_part(table) + table->parts * PART_COLUMNS + extra] =
-            row->extras[extra];
+        cells_of(table, row)[first_extra(table) + extra] = row->extras[extra];
     }
 }
 
 static void write_count(const wl_table_t *table, const wl_row_t *row, wl_count_t what)
 {
-    unsigned at = first_part(table) + table->parts * PART_COLUMNS + table->def->extra_count;
+    unsigned at = first_extra(table) + table->def->extra_count;
 
     for (unsigned i = 0; i < (unsigned)what; i++) {
         at += (table->def->counts & 1u << i) != 0;
@@ -376,10 +382,11 @@ static void rows_clear(wl_table_t *table)
 {
     g_hash_table_remove_all(table->rows);
     g_ptr_array_set_size(table->by_slot, 0);
+    g_ptr_array_set_size(table->changed, 0);
     g_byte_array_set_size(table->asked, 0);
     g_ptr_array_set_size(table->remembered, 0);
     memset(table->known, 0, sizeof table->known);
-    table->deferred = (wl_deferred_t){0, 0, NULL};
+    wl_deferred_clear(&table->deferred);
     table->is_put_off = false;
 }
 
@@ -485,14 +492,19 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
 
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value)
 {
-    row->extras[extra].value.uint_value = value;
-    write_extra(table, row, extra);
+    if (row->extras[extra].value.uint_value != value) {
+        row->extras[extra].value.uint_value = value;
+        write_extra(table, row, extra);
+    }
 }
 
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value)
 {
-    row->extras[extra].value.float_value = value;
-    write_extra(table, row, extra);
+    /* Most columns that `write` sets are as they were. */
+    if (row->extras[extra].value.float_value != value) {
+        row->extras[extra].value.float_value = value;
+        write_extra(table, row, extra);
+    }
 }
 
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value)
@@ -505,27 +517,32 @@ void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const c
 
 void wl_table_set_times(wl_table_t *table, wl_row_t *row, unsigned extra, wl_summary_t *summary)
 {
-    const int64_t ns[] = {wl_summary_percentile(summary, WL_P50),
-                          wl_summary_percentile(summary, WL_P95),
-                          wl_summary_percentile(summary, WL_P99), wl_summary_max(summary)};
+    static const wl_percentile_t percentiles[] = {WL_P50, WL_P95, WL_P99};
     stat_tap_table_item_type *cells = &row->extras[extra];
 
     cells[0].value.uint_value = (uint32_t)wl_summary_count(summary);
     cells[1].value.float_value = (double)wl_summary_min(summary) / 1e6;
     cells[2].value.float_value = wl_summary_mean_ns(summary) / 1e6;
-    for (unsigned i = 0; i < G_N_ELEMENTS(ns); i++) {
-        cells[3 + i].value.float_value = (double)ns[i] / 1e6;
+    for (unsigned i = 0; i < G_N_ELEMENTS(percentiles); i++) {
+        cells[3 + i].value.float_value =
+            (double)wl_summary_percentile(summary, percentiles[i]) / 1e6;
     }
-    if (!table->is_put_off) {
-        memcpy(cells_of(table, row) + first_part(table) + table->parts * PART_COLUMNS + extra,
-               cells, WL_TIMES * sizeof *cells);
+    cells[6].value.float_value = (double)wl_summary_max(summary) / 1e6;
+    for (unsigned i = 0; i < WL_TIMES; i++) {
+        write_extra(table, row, extra + i);
     }
+}
+
+bool wl_table_is_put_off(const wl_table_t *table)
+{
+    return table->is_put_off;
 }
 
 void wl_table_changed(wl_table_t *table, wl_row_t *row)
 {
-    if (!table->is_put_off && table->def->write != NULL) {
-        table->def->write(table, row);
+    if (!table->is_put_off && table->def->write != NULL && !row->is_changed) {
+        row->is_changed = true;
+        g_ptr_array_add(table->changed, row);
     }
 }
 
@@ -577,6 +594,14 @@ static void take_again(const void *record, void *user)
     table->def->take(table, record, NULL);
 }
 
+/* Sets what `take` has left. */
+static void write_own(wl_table_t *table, wl_row_t *row)
+{
+    if (table->def->write != NULL) {
+        table->def->write(table, row);
+    }
+}
+
 /* Looks at what was put off, and writes the cells. */
 static void settle(wl_table_t *table)
 {
@@ -588,7 +613,7 @@ static void settle(wl_table_t *table)
     for (unsigned i = 0; i < table->by_slot->len; i++) {
         wl_row_t *row = g_ptr_array_index(table->by_slot, i);
 
-        wl_table_changed(table, row);
+        write_own(table, row);
         write_all(table, row);
     }
 }
@@ -623,6 +648,18 @@ static bool may_put_off(const wl_table_t *table)
     return draws_first;
 }
 
+static void take_now(wl_table_t *table, const void *record, packet_info *pinfo)
+{
+    table->def->take(table, record, pinfo);
+    for (unsigned i = 0; i < table->changed->len; i++) {
+        wl_row_t *row = g_ptr_array_index(table->changed, i);
+
+        row->is_changed = false;
+        write_own(table, row);
+    }
+    g_ptr_array_set_size(table->changed, 0);
+}
+
 static tap_packet_status table_packet(void *data, packet_info *pinfo, epan_dissect_t *edt _U_,
                                       const void *record, tap_flags_t flags _U_)
 {
@@ -633,7 +670,7 @@ static tap_packet_status table_packet(void *data, packet_info *pinfo, epan_disse
         wl_deferred_put(&table->deferred, table->source, record, take_again, table);
     } else {
         settle(table);
-        table->def->take(table, record, pinfo);
+        take_now(table, record, pinfo);
     }
     return TAP_PACKET_REDRAW;
 }
@@ -744,6 +781,7 @@ void wl_table_register(const wl_table_def_t *def)
     table->rows = g_hash_table_new_full(wl_hash_text, g_str_equal, NULL, row_free);
     table->by_slot = g_ptr_array_new();
     table->slots = g_ptr_array_new();
+    table->changed = g_ptr_array_new();
     table->text = g_string_chunk_new(1024);
     table->texts = g_hash_table_new(wl_hash_text, g_str_equal);
     table->asked = g_byte_array_new();

@@ -74,8 +74,8 @@ typedef struct {
     /* Puts a record of the tap into rows with the functions below. pinfo is NULL where the record
      * was had again (see deferred.h). */
     void (*take)(wl_table_t *table, const void *record, struct _packet_info *pinfo);
-    /* Sets columns of the table's own that `take` leaves; called after wl_table_changed(). May be
-     * NULL. */
+    /* Sets columns of the table's own that `take` leaves; called once for all wl_table_changed() of a
+     * record. May be NULL. */
     void (*write)(wl_table_t *table, wl_row_t *row);
 } wl_table_def_t;
 
@@ -111,8 +111,11 @@ void wl_table_sample(wl_table_t *table, wl_row_t *row, unsigned part, int64_t ti
 void wl_table_set_uint(wl_table_t *table, wl_row_t *row, unsigned extra, uint32_t value);
 void wl_table_set_real(wl_table_t *table, wl_row_t *row, unsigned extra, double value);
 void wl_table_set_text(wl_table_t *table, wl_row_t *row, unsigned extra, const char *value);
-/* What the row's data tell has changed: calls `write`, or will before the row is drawn. */
+/* What the row's data tell has changed: `write` is called behind `take`, or before the row is
+ * drawn. */
 void wl_table_changed(wl_table_t *table, wl_row_t *row);
+/* Nobody sees the cells before `write` was called for every row. */
+bool wl_table_is_put_off(const wl_table_t *table);
 /* Seven columns from `extra` on: count (UINT), and of milliseconds (REAL) min, mean, p50, p95, p99,
  * max. */
 #define WL_TIMES 7

@@ -136,16 +136,14 @@ static uint32_t send_dack(uint32_t stream, uint64_t number)
 /* The nth item of a kind on a frame, as the first pass knows it; NULL if there are not so many. */
 static const wl_mp_item_t *nth(uint32_t of_frame, wl_mp_item_kind_t kind, unsigned n)
 {
-    const wl_mp_item_t *items;
-    unsigned count;
-    uint32_t side;
+    wl_mp_logged_t logged;
 
-    if (!wl_mp_log_find(wl_mptcp_log(mptcp), of_frame, &side, &items, &count)) {
+    if (!wl_mp_log_find(wl_mptcp_log(mptcp), of_frame, &logged)) {
         return NULL;
     }
-    for (unsigned i = 0; i < count; i++) {
-        if (items[i].kind == kind && n-- == 0) {
-            return &items[i];
+    for (unsigned i = 0; i < logged.count; i++) {
+        if (logged.items[i].kind == kind && n-- == 0) {
+            return &logged.items[i];
         }
     }
     return NULL;
