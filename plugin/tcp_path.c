@@ -7,30 +7,30 @@
 
 #include <string.h>
 
+#include "packed_log.h"
 #include "pool.h"
 
 #define MAX_OUTSTANDING 1024u
 #define PASSING 1024u /* a power of two */
 /* Wireshark's bound too, where no RTT is known: a segment sent again comes later than that. */
 #define REORDER_NS 3000000
-#define LOG_BLOCK 4096u
-#define NO_JITTER UINT32_MAX
 
 typedef struct {
     uint32_t end_seq;
     int64_t time_ns;
 } outstanding_t;
 
-/* 24 bytes a frame: the only thing that is kept of each. */
-typedef struct {
-    uint32_t frame;
-    uint32_t side; /* path's index * 2 + direction */
-    uint32_t bytes;
-    uint32_t jitter_ns;
-    uint32_t rtt_low; /* 48 bits of nanoseconds are three days */
-    uint16_t rtt_high;
-    uint16_t flags;
-} log_entry_t;
+/* What is kept of each frame. */
+enum {
+    LOG_FRAME,
+    LOG_SIDE, /* path's index * 2 + direction */
+    LOG_NEAR, /* those above are near to the record before */
+    LOG_FLAGS = LOG_NEAR,
+    LOG_BYTES,
+    LOG_JITTER, /* plus one, 0 without */
+    LOG_RTT,
+    LOG_NUMBERS
+};
 
 typedef struct {
     uint32_t stream;
@@ -40,14 +40,14 @@ typedef struct {
 struct wl_paths {
     GPtrArray *paths;
     wl_pool_t *pool;
-    GPtrArray *log; /* blocks of LOG_BLOCK entries, of the pool */
-    uint32_t logged, max_log;
+    wl_packed_log_t *log;
+    uint32_t max_log;
     int64_t jitter_gap_ns;
     passing_t *passing;
     uint64_t dropped;
 };
 
-G_STATIC_ASSERT(sizeof(log_entry_t) == 24);
+G_STATIC_ASSERT(LOG_NUMBERS <= WL_PACKED_NUMBERS);
 
 static void handshake_clear(wl_handshake_t *handshake)
 {
@@ -138,9 +138,9 @@ wl_paths_t *wl_paths_new(int64_t jitter_gap_ns, unsigned max_log)
 
     paths->paths = g_ptr_array_new_with_free_func(path_free);
     paths->pool = wl_pool_new();
-    paths->log = g_ptr_array_new();
+    paths->log = wl_packed_log_new(paths->pool, LOG_NUMBERS, LOG_NEAR);
     paths->max_log = max_log;
-    /* A difference of two gaps must fit the log's 32 bits. */
+    /* The preference says 4,000 ms; a longer gap is a pause of anyone. */
     paths->jitter_gap_ns = CLAMP(jitter_gap_ns, 0, (int64_t)UINT32_MAX - 1);
     paths->passing = g_new0(passing_t, PASSING);
     return paths;
@@ -150,7 +150,7 @@ void wl_paths_free(wl_paths_t *paths)
 {
     if (paths != NULL) {
         g_ptr_array_free(paths->paths, TRUE);
-        g_ptr_array_free(paths->log, TRUE);
+        wl_packed_log_free(paths->log);
         wl_pool_free(paths->pool);
         g_free(paths->passing);
         g_free(paths);
@@ -427,30 +427,26 @@ static void take_gap(const wl_paths_t *paths, wl_path_half_t *half, int64_t time
     half->last_ns = time_ns;
 }
 
-static log_entry_t *log_at(const wl_paths_t *paths, uint32_t index)
-{
-    return (log_entry_t *)g_ptr_array_index(paths->log, index / LOG_BLOCK) + index % LOG_BLOCK;
-}
-
 static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
 {
-    if (paths->logged >= paths->max_log) {
+    uint32_t number = wl_packed_log_length(paths->log);
+    wl_packed_t packed = {.numbers = {
+                              [LOG_FRAME] = frame,
+                              [LOG_SIDE] = (uint64_t)record->path->index * 2 + record->direction,
+                              [LOG_FLAGS] = record->flags,
+                              [LOG_BYTES] = record->bytes,
+                              [LOG_RTT] = (uint64_t)record->rtt_ns,
+                          }};
+
+    if (number >= paths->max_log) {
         paths->dropped++;
         return;
     }
-    if (paths->logged == paths->log->len * LOG_BLOCK) {
-        g_ptr_array_add(paths->log, wl_pool_take(paths->pool, LOG_BLOCK * sizeof(log_entry_t)));
+    if (record->jitter_ns != WL_NO_TIME) {
+        packed.numbers[LOG_JITTER] = (uint64_t)record->jitter_ns + 1;
     }
-    record->number = paths->logged;
-    *log_at(paths, paths->logged++) = (log_entry_t){
-        .frame = frame,
-        .side = record->path->index * 2 + record->direction,
-        .bytes = record->bytes,
-        .jitter_ns = record->jitter_ns == WL_NO_TIME ? NO_JITTER : (uint32_t)record->jitter_ns,
-        .rtt_low = (uint32_t)record->rtt_ns,
-        .rtt_high = (uint16_t)MIN(record->rtt_ns >> 32, UINT16_MAX),
-        .flags = (uint16_t)record->flags,
-    };
+    record->number = number;
+    wl_packed_log_add(paths->log, &packed);
 }
 
 bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
@@ -485,48 +481,35 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
 
 void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record)
 {
-    const log_entry_t *entry = log_at(paths, number);
+    const uint64_t *numbers = wl_packed_log_at(paths->log, number)->numbers;
 
     *record = (wl_path_record_t){
-        .path = g_ptr_array_index(paths->paths, entry->side / 2),
-        .direction = entry->side % 2,
-        .flags = entry->flags,
-        .bytes = entry->bytes,
-        .rtt_ns = (int64_t)entry->rtt_high << 32 | entry->rtt_low,
-        .jitter_ns = entry->jitter_ns == NO_JITTER ? WL_NO_TIME : entry->jitter_ns,
+        .path = g_ptr_array_index(paths->paths, numbers[LOG_SIDE] / 2),
+        .direction = numbers[LOG_SIDE] % 2,
+        .flags = (unsigned)numbers[LOG_FLAGS],
+        .bytes = (uint32_t)numbers[LOG_BYTES],
+        .rtt_ns = (int64_t)numbers[LOG_RTT],
+        .jitter_ns = numbers[LOG_JITTER] == 0 ? WL_NO_TIME : (int64_t)numbers[LOG_JITTER] - 1,
         .number = number,
     };
 }
 
 bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
 {
-    uint32_t low = 0, high = paths->logged;
+    uint32_t number;
 
-    if (high == 0 || log_at(paths, high - 1)->frame < frame) {
+    if (wl_packed_log_find(paths->log, frame, &number) == 0) {
         return false;
     }
-    if (log_at(paths, high - 1)->frame == frame) {
-        low = high - 1; /* the first pass */
-    }
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (log_at(paths, middle)->frame < frame) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (log_at(paths, low)->frame != frame) {
-        return false;
-    }
-    wl_paths_at(paths, low, record);
+    wl_paths_at(paths, number, record);
     return true;
 }
 
 bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
                         wl_path_record_t *record)
 {
-    if (*near < paths->logged && log_at(paths, *near)->frame == frame) {
+    if (*near < wl_packed_log_length(paths->log) &&
+        wl_packed_log_at(paths->log, *near)->numbers[LOG_FRAME] == frame) {
         wl_paths_at(paths, *near, record);
     } else if (!wl_paths_find(paths, frame, record)) {
         return false;
@@ -538,9 +521,4 @@ bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
 uint64_t wl_paths_dropped(const wl_paths_t *paths)
 {
     return paths->dropped;
-}
-
-size_t wl_paths_log_bytes(const wl_paths_t *paths)
-{
-    return paths->log->len * LOG_BLOCK * sizeof(log_entry_t);
 }

@@ -29,15 +29,15 @@ typedef struct {
     uint16_t opener_port, other_port;
 } wl_handshake_t;
 
-/* What a frame was to its direction. */
+/* What a frame was to its direction. The log keeps the first three in least room. */
 enum {
-    WL_PATH_RESENT = 1u << 0,        /* bytes that were sent before */
-    WL_PATH_OUT_OF_ORDER = 1u << 1,  /* fills a gap sooner than it could have been sent again */
+    WL_PATH_ACKS = 1u << 0,          /* acknowledges new payload of the other direction */
+    WL_PATH_SAMPLE = 1u << 1,        /* has an RTT of the other direction's data */
     WL_PATH_DUPLICATE_ACK = 1u << 2, /* RFC 5681 section 2 */
-    WL_PATH_ZERO_WINDOW = 1u << 3,
-    WL_PATH_RESET = 1u << 4,
-    WL_PATH_ACKS = 1u << 5,     /* acknowledges new payload of the other direction */
-    WL_PATH_SAMPLE = 1u << 6,   /* has an RTT of the other direction's data */
+    WL_PATH_RESENT = 1u << 3,        /* bytes that were sent before */
+    WL_PATH_OUT_OF_ORDER = 1u << 4,  /* fills a gap sooner than it could have been sent again */
+    WL_PATH_ZERO_WINDOW = 1u << 5,
+    WL_PATH_RESET = 1u << 6,
     WL_PATH_PROBE = 1u << 7,    /* keep-alive or zero-window probe: its byte is no data */
     WL_PATH_HANDSHAKE = 1u << 8 /* a step of the stream's handshake */
 };
@@ -111,6 +111,5 @@ void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *rec
 
 /* Frames left out of the log, and segments whose ACK is no longer awaited, at their bounds. */
 uint64_t wl_paths_dropped(const wl_paths_t *paths);
-size_t wl_paths_log_bytes(const wl_paths_t *paths);
 
 #endif

@@ -1,0 +1,228 @@
+/* packed_log.c
+ * Records one after the other in pieces of the pool, and a list of the blocks they form.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "packed_log.h"
+
+#include <glib.h>
+#include <string.h>
+
+#define BLOCK 64u /* records; half of them are read for one that is asked for out of order */
+#define INLINE 8u /* numbers below it are their half-byte */
+#define PIECE ((size_t)128 << 10)
+
+/* The half-bytes are written and read as one word. */
+G_STATIC_ASSERT(WL_PACKED_NUMBERS <= sizeof(uint32_t) * 2);
+
+typedef struct {
+    const uint8_t *at;
+    uint32_t frame; /* of its first record */
+} block_t;
+
+typedef struct {
+    uint32_t number;   /* of the record */
+    const uint8_t *at; /* behind it */
+    wl_packed_t record;
+} cursor_t;
+
+struct wl_packed_log {
+    wl_pool_t *pool;
+    unsigned count, near;
+    GArray *blocks; /* block_t */
+    uint32_t length;
+    uint32_t newest_first; /* number of the first record of the newest frame */
+    wl_packed_t newest;
+    uint8_t *at, *end; /* what is free of the piece */
+    size_t bytes;
+    cursor_t cursor; /* read last; number >= length: none */
+};
+
+wl_packed_log_t *wl_packed_log_new(wl_pool_t *pool, unsigned count, unsigned near)
+{
+    wl_packed_log_t *log = g_new0(wl_packed_log_t, 1);
+
+    log->pool = pool;
+    log->count = count;
+    log->near = near;
+    log->blocks = g_array_new(FALSE, FALSE, sizeof(block_t));
+    log->cursor.number = UINT32_MAX;
+    return log;
+}
+
+void wl_packed_log_free(wl_packed_log_t *log)
+{
+    if (log != NULL) {
+        g_array_free(log->blocks, TRUE);
+        g_free(log);
+    }
+}
+
+/* 0, -1, 1, -2, ...: near in both directions is small. */
+static uint64_t folded(uint64_t difference)
+{
+    return difference << 1 ^ (0 - (difference >> 63));
+}
+
+static uint64_t unfolded(uint64_t number)
+{
+    return number >> 1 ^ (0 - (number & 1));
+}
+
+/* A block must lie in one piece, and begins without a record before it. A number is written as eight
+ * bytes, of which the next one takes back what it did not need. */
+static void begin_block(wl_packed_log_t *log, uint64_t frame)
+{
+    block_t block = {log->at, (uint32_t)frame};
+    size_t most = BLOCK * ((log->count + 1) / 2 + log->count * sizeof(uint64_t));
+
+    if ((size_t)(log->end - log->at) < most) {
+        log->at = wl_pool_take(log->pool, PIECE);
+        log->end = log->at + PIECE;
+        log->bytes += PIECE;
+        block.at = log->at;
+    }
+    g_array_append_val(log->blocks, block);
+    log->newest = (wl_packed_t){.numbers = {frame}};
+}
+
+void wl_packed_log_add(wl_packed_log_t *log, const wl_packed_t *record)
+{
+    unsigned halves_bytes = (log->count + 1) / 2;
+    uint32_t halves = 0;
+    uint8_t *at;
+
+    if (log->length == 0 || record->numbers[0] != log->newest.numbers[0]) {
+        log->newest_first = log->length;
+    }
+    if (log->length % BLOCK == 0) {
+        begin_block(log, record->numbers[0]);
+    }
+    at = log->at + halves_bytes;
+    for (unsigned i = 0; i < log->count; i++) {
+        uint64_t number = record->numbers[i];
+
+        if (i < log->near) {
+            number = folded(number - log->newest.numbers[i]);
+        }
+        if (number < INLINE) {
+            halves |= (uint32_t)number << (i * 4);
+        } else {
+            unsigned bytes = (71 - (unsigned)__builtin_clzll(number)) / 8;
+
+            halves |= (INLINE - 1 + bytes) << (i * 4);
+            number = GUINT64_TO_LE(number);
+            memcpy(at, &number, sizeof number);
+            at += bytes;
+        }
+    }
+    for (unsigned i = 0; i < halves_bytes; i++) {
+        log->at[i] = (uint8_t)(halves >> (i * 8));
+    }
+    log->at = at;
+    log->newest = *record;
+    log->length++;
+}
+
+uint32_t wl_packed_log_length(const wl_packed_log_t *log)
+{
+    return log->length;
+}
+
+/* On to the next record, which there must be. */
+static void step(const wl_packed_log_t *log, cursor_t *cursor)
+{
+    const uint8_t *at;
+    uint32_t halves;
+
+    cursor->number++;
+    if (cursor->number % BLOCK == 0) {
+        const block_t *block = &g_array_index(log->blocks, block_t, cursor->number / BLOCK);
+
+        cursor->at = block->at;
+        cursor->record = (wl_packed_t){.numbers = {block->frame}};
+    }
+    memcpy(&halves, cursor->at, sizeof halves);
+    halves = GUINT32_FROM_LE(halves);
+    at = cursor->at + (log->count + 1) / 2;
+    for (unsigned i = 0; i < log->count; i++, halves >>= 4) {
+        uint64_t number = halves & 15;
+
+        if (number >= INLINE) {
+            unsigned bytes = (unsigned)number - (INLINE - 1);
+
+            memcpy(&number, at, sizeof number);
+            number = GUINT64_FROM_LE(number) & UINT64_MAX >> (64 - bytes * 8);
+            at += bytes;
+        }
+        cursor->record.numbers[i] =
+            i < log->near ? cursor->record.numbers[i] + unfolded(number) : number;
+    }
+    cursor->at = at;
+}
+
+const wl_packed_t *wl_packed_log_at(wl_packed_log_t *log, uint32_t number)
+{
+    cursor_t *cursor = &log->cursor;
+
+    if (number == log->length - 1) {
+        return &log->newest;
+    }
+    if (cursor->number + 1 != number &&
+        (cursor->number > number || cursor->number / BLOCK != number / BLOCK)) {
+        cursor->number = number / BLOCK * BLOCK - 1;
+    }
+    while (cursor->number != number) {
+        step(log, cursor);
+    }
+    return &cursor->record;
+}
+
+/* The last block that begins with an earlier frame, else the first. */
+static uint32_t block_before(const wl_packed_log_t *log, uint32_t frame)
+{
+    uint32_t low = 0, high = log->blocks->len;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (g_array_index(log->blocks, block_t, middle).frame < frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low > 0 ? low - 1 : 0;
+}
+
+uint32_t wl_packed_log_find(wl_packed_log_t *log, uint32_t frame, uint32_t *first)
+{
+    cursor_t *cursor = &log->cursor, next;
+    uint32_t count = 0, block;
+
+    *first = log->newest_first;
+    if (log->length == 0 || log->newest.numbers[0] < frame) {
+        return 0;
+    }
+    if (log->newest.numbers[0] == frame) {
+        return log->length - log->newest_first; /* the first pass: no need to search */
+    }
+    /* A later pass goes on from the frame before. */
+    block = block_before(log, frame);
+    if (cursor->number / BLOCK != block || cursor->record.numbers[0] >= frame) {
+        cursor->number = block * BLOCK - 1;
+    }
+    for (next = *cursor; step(log, &next), next.record.numbers[0] < frame;) {
+        *cursor = next;
+    }
+    *first = next.number;
+    for (; next.record.numbers[0] == frame; step(log, &next)) {
+        count++;
+    }
+    return count;
+}
+
+size_t wl_packed_log_bytes(const wl_packed_log_t *log)
+{
+    return log->bytes;
+}
