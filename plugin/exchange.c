@@ -3,7 +3,7 @@
  *
  * Records live in blocks that never move, so that a tap may hold a pointer to one while more are
  * added. The log is ordered by frame because frames are first dissected in order; later passes
- * find a frame's events by binary search and need no map.
+ * find a frame's events by search and need no map.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "packed_log.h"
 #include "pool.h"
 
 #define BLOCK_BITS 10
@@ -29,11 +30,14 @@ typedef struct {
     uint32_t used;
 } arena_t;
 
-typedef struct {
-    uint32_t frame;
-    uint32_t event : 4;
-    uint32_t exchange : 28;
-} log_entry_t;
+/* What is kept of an event. */
+enum {
+    LOG_FRAME,
+    LOG_SUBJECT, /* index of its note if it has one, else of the exchange */
+    LOG_NEAR,    /* those above are near to the record before */
+    LOG_EVENT = LOG_NEAR,
+    LOG_NUMBERS
+};
 
 typedef struct {
     uint32_t frame;
@@ -48,11 +52,12 @@ typedef struct {
 #define MAX_EXCHANGES ((1u << 28) - 1)
 
 /* Design: an exchange and its events cost at most 128 bytes. */
-G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104 && sizeof(log_entry_t) == 8);
+G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104);
 
 struct wl_store {
     wl_pool_t *pool;
-    arena_t exchanges, legs, kafka, notes, log;
+    arena_t exchanges, legs, kafka, notes;
+    wl_packed_log_t *log;   /* of events */
     GHashTable *path_rtts;  /* stream and direction -> GArray of path_rtt_t, each below the last */
     GHashTable *resent;     /* exchange id -> count; most exchanges have none */
     GHashTable *duplicates; /* the same of further answers */
@@ -109,7 +114,7 @@ wl_store_t *wl_store_new(void)
     arena_init(&store->legs, store->pool, sizeof(wl_legs_t));
     arena_init(&store->kafka, store->pool, sizeof(wl_kafka_details_t));
     arena_init(&store->notes, store->pool, sizeof(wl_mqtt_note_t));
-    arena_init(&store->log, store->pool, sizeof(log_entry_t));
+    store->log = wl_packed_log_new(store->pool, LOG_NUMBERS, LOG_NEAR);
     store->path_rtts =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify)g_array_unref);
     store->resent = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -131,7 +136,7 @@ void wl_store_free(wl_store_t *store)
     g_ptr_array_free(store->legs.blocks, TRUE);
     g_ptr_array_free(store->kafka.blocks, TRUE);
     g_ptr_array_free(store->notes.blocks, TRUE);
-    g_ptr_array_free(store->log.blocks, TRUE);
+    wl_packed_log_free(store->log);
     wl_pool_free(store->pool);
     g_hash_table_destroy(store->path_rtts);
     g_hash_table_destroy(store->resent);
@@ -147,7 +152,7 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
     wl_exchange_t *ex;
 
     if (store->exchanges.used >= MAX_EXCHANGES) {
-        /* The log has 28 bits for the index; the last record is reused and says so. */
+        /* Bounded; the last record is reused and says so. */
         *id = MAX_EXCHANGES - 1;
         ex = wl_store_get(store, *id);
         memset(ex, 0, sizeof *ex);
@@ -181,12 +186,9 @@ wl_exchange_t *wl_store_get(const wl_store_t *store, wl_exchange_id_t id)
 
 void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id)
 {
-    uint32_t index;
-    log_entry_t *entry = arena_add(&store->log, &index);
-
-    entry->frame = frame;
-    entry->event = event;
-    entry->exchange = id;
+    wl_packed_log_add(
+        store->log,
+        &(wl_packed_t){.numbers = {[LOG_FRAME] = frame, [LOG_SUBJECT] = id, [LOG_EVENT] = event}});
     if (event == WL_EVENT_DUPLICATE) {
         g_hash_table_insert(store->duplicates, GUINT_TO_POINTER(id),
                             GUINT_TO_POINTER(wl_store_duplicates(store, id) + 1));
@@ -216,49 +218,23 @@ const wl_mqtt_note_t *wl_store_session(const wl_store_t *store, const wl_exchang
                : NULL;
 }
 
-static uint32_t log_frame(const wl_store_t *store, uint32_t index)
-{
-    return ((const log_entry_t *)arena_get(&store->log, index))->frame;
-}
-
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count)
 {
-    uint32_t low = 0, high = store->log.used;
+    uint32_t first;
 
-    *count = 0;
-    if (high == 0 || log_frame(store, high - 1) < frame) {
-        return 0;
-    }
-    /* On the first pass the frame's events are the newest: no need to search. */
-    if (log_frame(store, high - 1) == frame) {
-        while (low = high - *count, low > 0 && log_frame(store, low - 1) == frame) {
-            (*count)++;
-        }
-        return low;
-    }
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (log_frame(store, middle) < frame) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    while (low + *count < store->log.used && log_frame(store, low + *count) == frame) {
-        (*count)++;
-    }
-    return low;
+    *count = wl_packed_log_find(store->log, frame, &first);
+    return first;
 }
 
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record)
 {
-    const log_entry_t *entry = arena_get(&store->log, index);
+    const uint64_t *numbers = wl_packed_log_at(store->log, index)->numbers;
 
-    record->event = (wl_event_t)entry->event;
-    record->id = entry->exchange;
+    record->event = (wl_event_t)numbers[LOG_EVENT];
+    record->id = (wl_exchange_id_t)numbers[LOG_SUBJECT];
     record->note = NULL;
     if (record->event >= WL_EVENT_AUTH) {
-        record->note = arena_get(&store->notes, entry->exchange);
+        record->note = arena_get(&store->notes, record->id);
         record->id = record->note->exchange;
     }
     record->ex = wl_store_get(store, record->id);

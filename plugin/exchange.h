@@ -203,7 +203,7 @@ typedef struct {
 
 /* What was counted but belongs to no exchange. */
 typedef struct {
-    uint64_t exchanges_dropped; /* beyond the 2^28 the log can hold */
+    uint64_t exchanges_dropped; /* beyond 2^28 */
     uint64_t strings_dropped;   /* names that did not fit the string bound */
 } wl_store_counters_t;
 
