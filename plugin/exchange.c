@@ -52,12 +52,12 @@ typedef struct {
 #define MAX_EXCHANGES ((1u << 28) - 1)
 
 /* Design: an exchange and its events cost at most 128 bytes. */
-G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 104);
+G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 88);
 
 struct wl_store {
     wl_pool_t *pool;
-    arena_t exchanges, legs, kafka, notes;
-    wl_packed_log_t *log;   /* of events */
+    arena_t exchanges, legs, kafka, notes, far; /* far: int64_t, times */
+    wl_packed_log_t *log;                       /* of events */
     GHashTable *path_rtts;  /* stream and direction -> GArray of path_rtt_t, each below the last */
     GHashTable *resent;     /* exchange id -> count; most exchanges have none */
     GHashTable *duplicates; /* the same of further answers */
@@ -114,6 +114,7 @@ wl_store_t *wl_store_new(void)
     arena_init(&store->legs, store->pool, sizeof(wl_legs_t));
     arena_init(&store->kafka, store->pool, sizeof(wl_kafka_details_t));
     arena_init(&store->notes, store->pool, sizeof(wl_mqtt_note_t));
+    arena_init(&store->far, store->pool, sizeof(int64_t));
     store->log = wl_packed_log_new(store->pool, LOG_NUMBERS, LOG_NEAR);
     store->path_rtts =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, (GDestroyNotify)g_array_unref);
@@ -136,6 +137,7 @@ void wl_store_free(wl_store_t *store)
     g_ptr_array_free(store->legs.blocks, TRUE);
     g_ptr_array_free(store->kafka.blocks, TRUE);
     g_ptr_array_free(store->notes.blocks, TRUE);
+    g_ptr_array_free(store->far.blocks, TRUE);
     wl_packed_log_free(store->log);
     wl_pool_free(store->pool);
     g_hash_table_destroy(store->path_rtts);
@@ -160,9 +162,11 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
     } else {
         ex = arena_add(&store->exchanges, id);
     }
-    ex->proto = proto & 0x7F;
-    ex->request_first_ns = ex->request_last_ns = WL_NO_TIME;
-    ex->answer_first_ns = ex->answer_last_ns = ex->ack_ns = WL_NO_TIME;
+    ex->proto = proto & 3;
+    ex->base_ns = WL_NO_TIME;
+    for (unsigned i = 0; i < WL_TIME_COUNT; i++) {
+        ex->offset[i] = WL_OFFSET_NONE;
+    }
     if (proto == WL_PROTO_MQTT) {
         ex->u.mqtt.legs = UINT32_MAX;
         ex->u.mqtt.original = WL_EXCHANGE_NONE;
@@ -172,7 +176,7 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
         ex->u.mqttsn.reason = WL_REASON_NONE;
     } else if (proto == WL_PROTO_KAFKA) {
         ex->u.kafka.details = UINT32_MAX;
-        ex->u.kafka.wait_ns = WL_NO_TIME;
+        ex->u.kafka.wait_end = WL_OFFSET_NONE;
         ex->u.kafka.max_wait_ms = -1;
         ex->u.kafka.acks = WL_KAFKA_ACKS_UNKNOWN;
     }
@@ -182,6 +186,30 @@ wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_
 wl_exchange_t *wl_store_get(const wl_store_t *store, wl_exchange_id_t id)
 {
     return arena_get(&store->exchanges, id);
+}
+
+void wl_store_set_time(wl_store_t *store, wl_exchange_t *ex, wl_time_t time, int64_t ns)
+{
+    int32_t *offset = time == WL_TIME_WAIT_END ? &ex->u.kafka.wait_end : &ex->offset[time];
+    /* Wraps where they are centuries apart; so does their sum. */
+    int64_t distance = (int64_t)((uint64_t)ns - (uint64_t)ex->base_ns);
+    uint32_t index;
+
+    if (ns == WL_NO_TIME) {
+        distance = WL_OFFSET_NONE;
+    } else if (distance <= WL_OFFSET_NONE || distance > G_MAXINT32) {
+        *(int64_t *)arena_add(&store->far, &index) = ns;
+        ex->far |= (uint8_t)(1u << time);
+        *offset = (int32_t)index;
+        return;
+    }
+    ex->far &= (uint8_t) ~(1u << time);
+    *offset = (int32_t)distance;
+}
+
+int64_t wl_store_far_ns(const wl_store_t *store, int32_t index)
+{
+    return *(const int64_t *)arena_get(&store->far, (uint32_t)index);
 }
 
 void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id)
@@ -224,6 +252,11 @@ uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *coun
 
     *count = wl_packed_log_find(store->log, frame, &first);
     return first;
+}
+
+size_t wl_store_log_bytes(const wl_store_t *store)
+{
+    return wl_packed_log_bytes(store->log);
 }
 
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record)

@@ -137,20 +137,34 @@ typedef struct {
     int32_t throttle_ms;
 } wl_kafka_details_t;
 
+/* The times of an exchange; any of them may be WL_NO_TIME. */
+typedef enum {
+    WL_TIME_REQUEST_FIRST,
+    WL_TIME_ANSWER_FIRST, /* the answer's two: once WL_ANSWERED, and of an orphan */
+    WL_TIME_ANSWER_LAST,
+    WL_TIME_ACK, /* once ack_frame is set */
+    WL_TIME_COUNT,
+    WL_TIME_WAIT_END = WL_TIME_COUNT, /* Kafka, once answered: until then it waited for others */
+    WL_TIME_REQUEST_LAST              /* of all but orphans */
+} wl_time_t;
+
+#define WL_OFFSET_NONE G_MININT32
+
+/* Its times are read by wl_time_ns(). */
 typedef struct {
-    int64_t request_first_ns, request_last_ns; /* first(Q) may be WL_NO_TIME, last(Q) never is */
-    int64_t answer_first_ns, answer_last_ns;   /* valid once WL_ANSWERED (not for one-way) */
-    int64_t ack_ns;                            /* valid once ack_frame is set */
-    uint32_t request_frame;                    /* frame that completed Q */
-    uint32_t answer_frame;                     /* frame that completed R */
+    int64_t base_ns; /* last(Q), of an orphan last(R): what the others are kept from */
+    int32_t offset[WL_TIME_COUNT]; /* ns from the base; of a far one its index in the store */
+    uint32_t request_frame;        /* frame that completed Q */
+    uint32_t answer_frame;         /* frame that completed R */
     uint32_t ack_frame;
     uint32_t stream; /* tcp.stream; of MQTT-SN udp.stream */
     uint32_t id;     /* MQTT packet id, Kafka correlation id (bits of an int32), MQTT-SN MsgId */
     uint32_t size;   /* bytes of Q, header included */
     wl_string_t client;
     uint16_t retries;
-    uint8_t proto : 7;     /* wl_proto_t */
+    uint8_t proto : 2;     /* wl_proto_t */
     uint8_t direction : 1; /* of the requester, as wl_stream_direction() */
+    uint8_t far : 5;       /* a bit for each time that is two seconds and more from the base */
     uint8_t flags;
     union {
         struct {
@@ -166,11 +180,11 @@ typedef struct {
             uint8_t known; /* WL_MQTT_* bits */
         } mqtt;
         struct {
-            int64_t wait_ns;     /* once answered: spent behind an earlier request, WL_NO_TIME */
-            wl_string_t topic;   /* the first the request names */
-            uint32_t details;    /* index for wl_store_kafka() */
-            int32_t max_wait_ms; /* of a Fetch, -1 unknown */
-            uint16_t inflight;   /* requests open when this one was sent, itself included */
+            wl_string_t topic;           /* the first the request names */
+            int32_t wait_end;            /* offset of WL_TIME_WAIT_END */
+            uint32_t details;            /* index for wl_store_kafka() */
+            int32_t max_wait_ms;         /* of a Fetch, -1 unknown */
+            uint16_t inflight;           /* requests open when this one was sent, itself included */
             uint16_t topics, partitions; /* how many the request names; all three at most 65,535 */
             int16_t error;               /* the answer's first that is not 0 */
             int8_t api, version;         /* -1 of an orphan */
@@ -210,9 +224,14 @@ typedef struct {
 wl_store_t *wl_store_new(void);
 void wl_store_free(wl_store_t *store);
 
-/* A new exchange, all zero but the times (WL_NO_TIME); stays valid as long as the store. */
+/* A new exchange, all zero but the times (WL_NO_TIME); stays valid as long as the store. Its base_ns
+ * must be set before any other time. */
 wl_exchange_t *wl_store_add(wl_store_t *store, wl_proto_t proto, wl_exchange_id_t *id);
 wl_exchange_t *wl_store_get(const wl_store_t *store, wl_exchange_id_t id);
+
+/* Any time, or WL_NO_TIME. */
+void wl_store_set_time(wl_store_t *store, wl_exchange_t *ex, wl_time_t time, int64_t ns);
+int64_t wl_store_far_ns(const wl_store_t *store, int32_t index);
 
 /* Logs an event. Frames never decrease from call to call. */
 void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id);
@@ -223,6 +242,7 @@ void wl_store_log_note(wl_store_t *store, uint32_t frame, wl_event_t event,
 const wl_mqtt_note_t *wl_store_session(const wl_store_t *store, const wl_exchange_t *ex);
 /* The log entries of a frame: the index of the first, their number in *count (0 if none). */
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count);
+size_t wl_store_log_bytes(const wl_store_t *store); /* what the log takes */
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record);
 
 /* Gives the exchange room for QoS 2 legs, all WL_NO_TIME. */
@@ -265,22 +285,50 @@ static inline int64_t wl_span_ns(int64_t first, int64_t last)
     return first == WL_NO_TIME || last == WL_NO_TIME ? WL_NO_TIME : last - first;
 }
 
+static inline int64_t wl_time_ns(const wl_store_t *store, const wl_exchange_t *ex, wl_time_t time)
+{
+    int32_t offset;
+
+    if (time == WL_TIME_REQUEST_LAST) {
+        return ex->flags & WL_ORPHANED ? WL_NO_TIME : ex->base_ns;
+    }
+    offset = time == WL_TIME_WAIT_END ? ex->u.kafka.wait_end : ex->offset[time];
+    if (ex->far & 1u << time) {
+        return wl_store_far_ns(store, offset);
+    }
+    return offset == WL_OFFSET_NONE ? WL_NO_TIME
+                                    : (int64_t)((uint64_t)ex->base_ns + (uint64_t)(int64_t)offset);
+}
+
+/* The same of the exchange a record is about. */
+static inline int64_t wl_record_ns(const wl_record_t *record, wl_time_t time)
+{
+    return wl_time_ns(record->store, record->ex, time);
+}
+
 /* MQTT: from the end of a client's publish to the start of this copy of it, or WL_NO_TIME. */
 static inline int64_t wl_mqtt_forward_ns(const wl_store_t *store, const wl_exchange_t *ex)
 {
     if (ex->u.mqtt.original == WL_EXCHANGE_NONE) {
         return WL_NO_TIME;
     }
-    return wl_span_ns(wl_store_get(store, ex->u.mqtt.original)->request_last_ns,
-                      ex->request_first_ns);
+    return wl_span_ns(
+        wl_time_ns(store, wl_store_get(store, ex->u.mqtt.original), WL_TIME_REQUEST_LAST),
+        wl_time_ns(store, ex, WL_TIME_REQUEST_FIRST));
 }
 
-/* Kafka: service time less the wait behind earlier requests, or WL_NO_TIME. */
-static inline int64_t wl_kafka_unqueued_ns(const wl_exchange_t *ex)
+/* Kafka: spent behind earlier requests, or WL_NO_TIME. */
+static inline int64_t wl_kafka_wait_ns(const wl_store_t *store, const wl_exchange_t *ex)
 {
-    int64_t service = wl_span_ns(ex->request_last_ns, ex->answer_first_ns);
+    return wl_span_ns(wl_time_ns(store, ex, WL_TIME_REQUEST_LAST),
+                      wl_time_ns(store, ex, WL_TIME_WAIT_END));
+}
 
-    return wl_span_ns(ex->u.kafka.wait_ns, service);
+/* Kafka: service time less that wait, or WL_NO_TIME. */
+static inline int64_t wl_kafka_unqueued_ns(const wl_store_t *store, const wl_exchange_t *ex)
+{
+    return wl_span_ns(wl_time_ns(store, ex, WL_TIME_WAIT_END),
+                      wl_time_ns(store, ex, WL_TIME_ANSWER_FIRST));
 }
 
 /* An answer is still owed. */

@@ -198,7 +198,8 @@ static void match_request(wl_matcher_t *matcher, const wl_kafka_message_t *messa
 static bool was_held_back(const wl_matcher_t *matcher, const wl_exchange_t *ex,
                           const wl_kafka_body_t *body)
 {
-    int64_t time_ns = wl_span_ns(ex->request_first_ns, ex->answer_last_ns);
+    int64_t time_ns = wl_span_ns(wl_time_ns(matcher->store, ex, WL_TIME_REQUEST_FIRST),
+                                 wl_time_ns(matcher->store, ex, WL_TIME_ANSWER_LAST));
 
     if (ex->u.kafka.api != WL_KAFKA_FETCH || ex->u.kafka.max_wait_ms <= 0 ||
         (ex->u.kafka.known & WL_KAFKA_ASKS_NOTHING)) {
@@ -213,7 +214,8 @@ static bool was_held_back(const wl_matcher_t *matcher, const wl_exchange_t *ex,
 static void end_span(wl_matcher_t *matcher, wl_exchange_t *ex, int64_t start_ns)
 {
     if (start_ns != WL_NO_TIME) {
-        own_details(matcher, ex)->span_ns = ex->answer_last_ns - start_ns;
+        own_details(matcher, ex)->span_ns =
+            wl_time_ns(matcher->store, ex, WL_TIME_ANSWER_LAST) - start_ns;
     }
 }
 
@@ -242,10 +244,11 @@ static void join_answered(wl_matcher_t *matcher, wl_exchange_t *ex, const wl_kaf
     } else if ((body->error == 0 || body->error == MEMBER_ID_REQUIRED) &&
                details->member == WL_STRING_NONE && given != WL_STRING_NONE) {
         wl_string_t group = details->group;
+        int64_t start_ns = wl_time_ns(matcher->store, ex, WL_TIME_REQUEST_FIRST);
 
         own_details(matcher, ex)->joined = given;
-        if (ex->request_first_ns != WL_NO_TIME) {
-            wl_kafka_join(matcher->kafka, group, given, ex->request_first_ns);
+        if (start_ns != WL_NO_TIME) {
+            wl_kafka_join(matcher->kafka, group, given, start_ns);
         }
     }
 }
@@ -301,19 +304,19 @@ static void read_answer(wl_matcher_t *matcher, const wl_kafka_message_t *message
 
 /* A broker answers a connection in order (KIP-219: and reads no further request while it throttles
  * one): as long as it was busy with an earlier request, this one stood in the queue. */
-static int64_t wait_behind(const wl_kafka_stream_t *stream, unsigned requester,
-                           const wl_exchange_t *ex)
+static void wait_behind(wl_matcher_t *matcher, const wl_kafka_stream_t *stream, unsigned requester,
+                        wl_exchange_t *ex)
 {
-    int64_t until;
+    int64_t asked_ns = wl_time_ns(matcher->store, ex, WL_TIME_REQUEST_LAST);
+    int64_t answered_ns = wl_time_ns(matcher->store, ex, WL_TIME_ANSWER_FIRST), until_ns = asked_ns;
 
-    if (ex->answer_first_ns == WL_NO_TIME) {
-        return WL_NO_TIME;
+    if (answered_ns == WL_NO_TIME) {
+        return;
     }
-    if (!stream->answered[requester]) {
-        return 0;
+    if (stream->answered[requester]) {
+        until_ns = MAX(asked_ns, MIN(stream->busy_until_ns[requester], answered_ns));
     }
-    until = MIN(stream->busy_until_ns[requester], ex->answer_first_ns);
-    return MAX(until - ex->request_last_ns, 0);
+    wl_store_set_time(matcher->store, ex, WL_TIME_WAIT_END, until_ns);
 }
 
 static void match_response(wl_matcher_t *matcher, const wl_kafka_message_t *message)
@@ -329,7 +332,7 @@ static void match_response(wl_matcher_t *matcher, const wl_kafka_message_t *mess
         ex->u.kafka.api = ex->u.kafka.version = -1;
         share_details(matcher, ex, stream, WL_STRING_NONE, WL_STRING_NONE);
     } else if (result == WL_PENDING_FOUND) {
-        ex->u.kafka.wait_ns = wait_behind(stream, requester, ex);
+        wait_behind(matcher, stream, requester, ex);
         read_answer(matcher, message, ex);
         pause_ns = (int64_t)wl_store_kafka(matcher->store, ex)->throttle_ms * 1000000;
     }

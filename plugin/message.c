@@ -42,8 +42,8 @@ wl_exchange_t *wl_match_open(wl_matcher_t *matcher, wl_proto_t proto, const wl_m
 {
     wl_exchange_t *ex = exchange_new(matcher, proto, message, id, ex_id);
 
-    ex->request_first_ns = message->first_ns;
-    ex->request_last_ns = message->last_ns;
+    ex->base_ns = message->last_ns;
+    wl_store_set_time(matcher->store, ex, WL_TIME_REQUEST_FIRST, message->first_ns);
     ex->request_frame = message->frame;
     ex->size = message->size;
     matcher->frame = message->frame;
@@ -77,8 +77,9 @@ wl_exchange_t *wl_match_orphan(wl_matcher_t *matcher, wl_proto_t proto, const wl
     wl_exchange_t *ex = exchange_new(matcher, proto, message, id, &ex_id);
 
     ex->flags |= WL_ORPHANED;
-    ex->answer_first_ns = message->first_ns;
-    ex->answer_last_ns = message->last_ns;
+    ex->base_ns = message->last_ns;
+    wl_store_set_time(matcher->store, ex, WL_TIME_ANSWER_FIRST, message->first_ns);
+    wl_store_set_time(matcher->store, ex, WL_TIME_ANSWER_LAST, message->last_ns);
     ex->answer_frame = message->frame;
     ex->size = message->size;
     wl_store_log(matcher->store, message->frame, WL_EVENT_ORPHAN, ex_id);
@@ -146,8 +147,8 @@ wl_exchange_t *wl_match_answer(wl_matcher_t *matcher, wl_proto_t proto, wl_key_t
         return ex;
     }
     ex->flags |= WL_ANSWERED;
-    ex->answer_first_ns = message->first_ns;
-    ex->answer_last_ns = message->last_ns;
+    wl_store_set_time(matcher->store, ex, WL_TIME_ANSWER_FIRST, message->first_ns);
+    wl_store_set_time(matcher->store, ex, WL_TIME_ANSWER_LAST, message->last_ns);
     ex->answer_frame = message->frame;
     count_resent(matcher, message, false, ex_id);
     wl_store_log(matcher->store, message->frame, WL_EVENT_ANSWER, ex_id);
@@ -165,7 +166,7 @@ void wl_match_ack(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction
     while (wl_half_acked(&stream->half[!direction], segment->ack, &ex_id)) {
         wl_exchange_t *ex = wl_store_get(matcher->store, ex_id);
 
-        ex->ack_ns = segment->time_ns;
+        wl_store_set_time(matcher->store, ex, WL_TIME_ACK, segment->time_ns);
         ex->ack_frame = segment->frame;
         wl_store_log(matcher->store, segment->frame, WL_EVENT_ACK, ex_id);
     }

@@ -156,8 +156,8 @@ static void session_ends(wl_matcher_t *matcher, wl_stream_t *stream, uint32_t fr
     bool known = mqtt->connect != 0;
 
     note->exchange = known ? mqtt->connect - 1 : unknown_connect(matcher, stream);
-    note->start_ns =
-        known ? wl_store_get(matcher->store, note->exchange)->request_first_ns : WL_NO_TIME;
+    note->start_ns = wl_time_ns(matcher->store, wl_store_get(matcher->store, note->exchange),
+                                WL_TIME_REQUEST_FIRST);
     note->silence_ns = known ? mqtt->silence_ns : WL_NO_TIME;
     note->keep_alive_s = mqtt->keep_alive_s;
     wl_store_log_note(matcher->store, frame, WL_EVENT_SESSION, note);

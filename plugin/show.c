@@ -10,24 +10,29 @@
 #define ON_REQUEST WL_ON(WL_EVENT_REQUEST)
 #define ON_ANSWER WL_ON(WL_EVENT_ANSWER)
 
+static bool span(const wl_record_t *record, wl_time_t from, wl_time_t to, wl_value_t *value)
+{
+    return wl_value_span(wl_record_ns(record, from), wl_record_ns(record, to), value);
+}
+
 static bool get_time(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_span(record->ex->request_first_ns, record->ex->answer_last_ns, value);
+    return span(record, WL_TIME_REQUEST_FIRST, WL_TIME_ANSWER_LAST, value);
 }
 
 static bool get_request_spread(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_span(record->ex->request_first_ns, record->ex->request_last_ns, value);
+    return span(record, WL_TIME_REQUEST_FIRST, WL_TIME_REQUEST_LAST, value);
 }
 
 static bool get_service_time(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_span(record->ex->request_last_ns, record->ex->answer_first_ns, value);
+    return span(record, WL_TIME_REQUEST_LAST, WL_TIME_ANSWER_FIRST, value);
 }
 
 static bool get_response_spread(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_span(record->ex->answer_first_ns, record->ex->answer_last_ns, value);
+    return span(record, WL_TIME_ANSWER_FIRST, WL_TIME_ANSWER_LAST, value);
 }
 
 static bool get_response_in(const wl_record_t *record, wl_value_t *value)
@@ -43,7 +48,7 @@ static bool get_request_frame(const wl_record_t *record, wl_value_t *value)
 
 static bool get_ack_time(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_span(record->ex->request_first_ns, record->ex->ack_ns, value);
+    return span(record, WL_TIME_REQUEST_FIRST, WL_TIME_ACK, value);
 }
 
 static const wl_legs_t *legs_of(const wl_record_t *record)
@@ -53,7 +58,8 @@ static const wl_legs_t *legs_of(const wl_record_t *record)
 
 bool wl_get_pubrec_time(const wl_record_t *record, wl_value_t *value)
 {
-    return wl_value_span(record->ex->request_first_ns, legs_of(record)->pubrec_last_ns, value);
+    return wl_value_span(wl_record_ns(record, WL_TIME_REQUEST_FIRST),
+                         legs_of(record)->pubrec_last_ns, value);
 }
 
 bool wl_get_pubrel_time(const wl_record_t *record, wl_value_t *value)
@@ -65,7 +71,8 @@ bool wl_get_pubrel_time(const wl_record_t *record, wl_value_t *value)
 bool wl_get_pubcomp_time(const wl_record_t *record, wl_value_t *value)
 {
     const wl_legs_t *legs = legs_of(record);
-    return legs != NULL && wl_value_span(legs->pubrel_first_ns, record->ex->answer_last_ns, value);
+    return legs != NULL &&
+           wl_value_span(legs->pubrel_first_ns, wl_record_ns(record, WL_TIME_ANSWER_LAST), value);
 }
 
 bool wl_get_leg_of(const wl_record_t *record, wl_value_t *value)

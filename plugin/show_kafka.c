@@ -41,13 +41,13 @@ static bool get_correlation_id(const wl_record_t *record, wl_value_t *value)
 
 static bool get_wait_time(const wl_record_t *record, wl_value_t *value)
 {
-    value->integer = record->ex->u.kafka.wait_ns;
+    value->integer = wl_kafka_wait_ns(record->store, record->ex);
     return value->integer != WL_NO_TIME;
 }
 
 static bool get_unqueued_time(const wl_record_t *record, wl_value_t *value)
 {
-    value->integer = wl_kafka_unqueued_ns(record->ex);
+    value->integer = wl_kafka_unqueued_ns(record->store, record->ex);
     return value->integer != WL_NO_TIME;
 }
 
@@ -206,7 +206,8 @@ static void describe(const wl_record_t *record, GString *line)
                            ex->u.kafka.version);
     if (record->event == WL_EVENT_ANSWER || record->event == WL_EVENT_ACK) {
         bool answer = record->event == WL_EVENT_ANSWER;
-        int64_t ns = wl_span_ns(ex->request_first_ns, answer ? ex->answer_last_ns : ex->ack_ns);
+        int64_t ns = wl_span_ns(wl_record_ns(record, WL_TIME_REQUEST_FIRST),
+                                wl_record_ns(record, answer ? WL_TIME_ANSWER_LAST : WL_TIME_ACK));
 
         g_string_append(line, answer ? " answered" : " acknowledged by TCP");
         if (ns != WL_NO_TIME) {

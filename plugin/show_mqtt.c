@@ -267,12 +267,13 @@ static void describe(const wl_record_t *record, GString *line)
     };
     const wl_exchange_t *ex = record->ex;
     const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
-    int64_t start = record->note != NULL ? record->note->start_ns : ex->request_first_ns;
+    int64_t start =
+        record->note != NULL ? record->note->start_ns : wl_record_ns(record, WL_TIME_REQUEST_FIRST);
     int64_t end = record->note != NULL               ? record->note->end_ns
-                  : record->event == WL_EVENT_ACK    ? ex->ack_ns
+                  : record->event == WL_EVENT_ACK    ? wl_record_ns(record, WL_TIME_ACK)
                   : record->event == WL_EVENT_PUBREC ? legs->pubrec_last_ns
                   : record->event == WL_EVENT_PUBREL ? legs->pubrel_last_ns
-                                                     : ex->answer_last_ns;
+                                                     : wl_record_ns(record, WL_TIME_ANSWER_LAST);
 
     if (record->event == WL_EVENT_SILENCE) {
         g_string_append(line, "Client silent: no packet for ");

@@ -126,7 +126,7 @@ static void describe(const wl_record_t *record, GString *line)
     const wl_legs_t *legs = wl_store_legs(record->store, record->ex);
     int64_t end = record->event == WL_EVENT_PUBREC   ? legs->pubrec_last_ns
                   : record->event == WL_EVENT_PUBREL ? legs->pubrel_last_ns
-                                                     : ex->answer_last_ns;
+                                                     : wl_record_ns(record, WL_TIME_ANSWER_LAST);
 
     g_string_append(line, val_to_str_const(ex->u.mqttsn.kind, wl_mqttsn_kind_names, "Unknown"));
     if (is_publish(record)) {
@@ -139,7 +139,7 @@ static void describe(const wl_record_t *record, GString *line)
         g_string_append(line, what[record->event]);
     }
     if (g_str_has_suffix(line->str, " after ")) {
-        wl_append_time(line, wl_span_ns(ex->request_first_ns, end));
+        wl_append_time(line, wl_span_ns(wl_record_ns(record, WL_TIME_REQUEST_FIRST), end));
     }
 }
 

@@ -157,27 +157,27 @@ static bool time_at(int64_t ns, wl_value_t *value)
 
 static bool get_request_first(const wl_record_t *record, wl_value_t *value)
 {
-    return time_at(record->ex->request_first_ns, value);
+    return time_at(wl_record_ns(record, WL_TIME_REQUEST_FIRST), value);
 }
 
 static bool get_request_last(const wl_record_t *record, wl_value_t *value)
 {
-    return time_at(record->ex->request_last_ns, value);
+    return time_at(wl_record_ns(record, WL_TIME_REQUEST_LAST), value);
 }
 
 static bool get_answer_first(const wl_record_t *record, wl_value_t *value)
 {
-    return time_at(record->ex->answer_first_ns, value);
+    return time_at(wl_record_ns(record, WL_TIME_ANSWER_FIRST), value);
 }
 
 static bool get_answer_last(const wl_record_t *record, wl_value_t *value)
 {
-    return time_at(record->ex->answer_last_ns, value);
+    return time_at(wl_record_ns(record, WL_TIME_ANSWER_LAST), value);
 }
 
 static bool get_ack(const wl_record_t *record, wl_value_t *value)
 {
-    return time_at(record->ex->ack_ns, value);
+    return time_at(wl_record_ns(record, WL_TIME_ACK), value);
 }
 
 static bool get_retries(const wl_record_t *record, wl_value_t *value)

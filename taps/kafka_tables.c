@@ -164,9 +164,11 @@ static void take_brokers(wl_table_t *table, const void *tapped, packet_info *pin
                         .none = "(unknown)"};
     wl_row_t *row = take(table, record, &broker);
 
-    if (record->event == WL_EVENT_ANSWER && ex->u.kafka.wait_ns != WL_NO_TIME) {
-        wl_table_sample(table, row, PART_WAIT, ex->u.kafka.wait_ns);
-        wl_table_sample(table, row, PART_UNQUEUED, wl_kafka_unqueued_ns(ex));
+    int64_t wait_ns = wl_kafka_wait_ns(record->store, ex);
+
+    if (record->event == WL_EVENT_ANSWER && wait_ns != WL_NO_TIME) {
+        wl_table_sample(table, row, PART_WAIT, wait_ns);
+        wl_table_sample(table, row, PART_UNQUEUED, wl_kafka_unqueued_ns(record->store, ex));
     }
 }
 
@@ -182,7 +184,8 @@ static void add_group_times(wl_table_t *table, wl_row_t *row, const wl_record_t 
     const wl_exchange_t *ex = record->ex;
     const wl_kafka_details_t *details = wl_store_kafka(record->store, ex);
     group_tally_t *tally = wl_table_row_data(row, sizeof *tally);
-    int64_t time_ns = wl_span_ns(ex->request_first_ns, ex->answer_last_ns);
+    int64_t time_ns = wl_span_ns(wl_record_ns(record, WL_TIME_REQUEST_FIRST),
+                                 wl_record_ns(record, WL_TIME_ANSWER_LAST));
     bool join = ex->u.kafka.api == WL_KAFKA_JOIN_GROUP;
 
     if (join) {

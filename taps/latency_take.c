@@ -9,9 +9,10 @@ const char *wl_latency_name(const wl_record_t *record, wl_string_t string, const
 }
 
 static int64_t answer(wl_table_t *table, const wl_record_t *record, wl_row_t *row, wl_row_t *asked,
-                      int64_t end_ns)
+                      wl_time_t end)
 {
-    int64_t time_ns = wl_span_ns(record->ex->request_first_ns, end_ns);
+    int64_t time_ns =
+        wl_span_ns(wl_record_ns(record, WL_TIME_REQUEST_FIRST), wl_record_ns(record, end));
 
     wl_table_answer(table, row, asked, record->id, time_ns);
     return time_ns;
@@ -32,11 +33,11 @@ int64_t wl_latency_take(wl_table_t *table, const wl_record_t *record, wl_row_t *
     case WL_EVENT_ACK:
         /* QoS 0 and acks=0 are answered by TCP alone: their rows are made of ack times. */
         if (ex->flags & WL_ONE_WAY) {
-            return answer(table, record, row, asked, ex->ack_ns);
+            return answer(table, record, row, asked, WL_TIME_ACK);
         }
         break;
     case WL_EVENT_ANSWER:
-        return answer(table, record, row, asked, ex->answer_last_ns);
+        return answer(table, record, row, asked, WL_TIME_ANSWER_LAST);
     case WL_EVENT_RETRY:
         wl_table_count(table, asked, WL_COUNT_RETRIES);
         break;
@@ -67,7 +68,7 @@ void wl_latency_take_legs(wl_table_t *table, const wl_record_t *record, uint32_t
     if (record->event == WL_EVENT_PUBREC) {
         key.text[0] = "QoS 2 PUBLISH to PUBREC";
         key.rank += 1;
-        time_ns = wl_span_ns(record->ex->request_first_ns, legs->pubrec_last_ns);
+        time_ns = wl_span_ns(wl_record_ns(record, WL_TIME_REQUEST_FIRST), legs->pubrec_last_ns);
     } else if (record->event == WL_EVENT_PUBREL) {
         key.text[0] = "QoS 2 PUBREC to PUBREL";
         key.rank += 2;
@@ -75,7 +76,7 @@ void wl_latency_take_legs(wl_table_t *table, const wl_record_t *record, uint32_t
     } else if (record->event == WL_EVENT_ANSWER && legs->pubrel_first_ns != WL_NO_TIME) {
         key.text[0] = "QoS 2 PUBREL to PUBCOMP";
         key.rank += 3;
-        time_ns = wl_span_ns(legs->pubrel_first_ns, record->ex->answer_last_ns);
+        time_ns = wl_span_ns(legs->pubrel_first_ns, wl_record_ns(record, WL_TIME_ANSWER_LAST));
     } else {
         return;
     }

@@ -56,11 +56,12 @@ static tap_packet_status kafka_packet(void *data, packet_info *pinfo, epan_disse
                                       const void *tapped, tap_flags_t flags _U_)
 {
     const wl_record_t *record = tapped;
+    int64_t start_ns = wl_record_ns(record, WL_TIME_REQUEST_FIRST);
 
-    if (record->event != WL_EVENT_ANSWER || record->ex->request_first_ns == WL_NO_TIME) {
+    if (record->event != WL_EVENT_ANSWER || start_ns == WL_NO_TIME) {
         return TAP_PACKET_DONT_REDRAW;
     }
-    add(table_at(data, 0), kafka_row(record->ex), record->ex->request_first_ns, pinfo);
+    add(table_at(data, 0), kafka_row(record->ex), start_ns, pinfo);
     return TAP_PACKET_REDRAW;
 }
 
@@ -88,15 +89,16 @@ static tap_packet_status mqtt_packet(void *data, packet_info *pinfo, epan_dissec
     const wl_exchange_t *ex = record->ex;
     bool finished = record->event == WL_EVENT_ANSWER ||
                     (record->event == WL_EVENT_ACK && (ex->flags & WL_ONE_WAY));
+    int64_t start_ns = wl_record_ns(record, WL_TIME_REQUEST_FIRST);
 
-    if (!finished || ex->request_first_ns == WL_NO_TIME) {
+    if (!finished || start_ns == WL_NO_TIME) {
         return TAP_PACKET_DONT_REDRAW;
     }
     if (record->event == WL_EVENT_ANSWER) {
-        add(table_at(data, 0), ex->u.mqtt.kind, ex->request_first_ns, pinfo);
+        add(table_at(data, 0), ex->u.mqtt.kind, start_ns, pinfo);
     }
     if (ex->u.mqtt.kind == WL_MQTT_PUBLISH) {
-        add(table_at(data, 1), MIN(ex->u.mqtt.qos, MQTT_QOS - 1), ex->request_first_ns, pinfo);
+        add(table_at(data, 1), MIN(ex->u.mqtt.qos, MQTT_QOS - 1), start_ns, pinfo);
     }
     return TAP_PACKET_REDRAW;
 }

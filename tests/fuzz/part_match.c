@@ -90,12 +90,16 @@ static void check_text(const bench_t *b, wl_string_t string)
     CHECK(g_utf8_validate(wl_store_text(b->matcher.store, string), -1, NULL));
 }
 
-static void check_times(const wl_exchange_t *ex)
+static void check_times(const wl_store_t *store, const wl_exchange_t *ex)
 {
-    int64_t whole = wl_span_ns(ex->request_first_ns, ex->answer_last_ns);
-    int64_t parts[] = {wl_span_ns(ex->request_first_ns, ex->request_last_ns),
-                       wl_span_ns(ex->request_last_ns, ex->answer_first_ns),
-                       wl_span_ns(ex->answer_first_ns, ex->answer_last_ns)};
+    int64_t asked[] = {wl_time_ns(store, ex, WL_TIME_REQUEST_FIRST),
+                       wl_time_ns(store, ex, WL_TIME_REQUEST_LAST)};
+    int64_t answered[] = {wl_time_ns(store, ex, WL_TIME_ANSWER_FIRST),
+                          wl_time_ns(store, ex, WL_TIME_ANSWER_LAST)};
+
+    int64_t whole = wl_span_ns(asked[0], answered[1]);
+    int64_t parts[] = {wl_span_ns(asked[0], asked[1]), wl_span_ns(asked[1], answered[0]),
+                       wl_span_ns(answered[0], answered[1])};
 
     if (parts[0] != WL_NO_TIME && parts[1] != WL_NO_TIME && parts[2] != WL_NO_TIME) {
         CHECK(whole == parts[0] + parts[1] + parts[2]);
@@ -112,7 +116,7 @@ static void check_exchange(const bench_t *b, const wl_exchange_t *ex)
     CHECK(ends <= 1);
     check_text(b, ex->client);
     if (ex->flags & WL_ANSWERED) {
-        check_times(ex);
+        check_times(b->matcher.store, ex);
     }
     if (ex->proto == WL_PROTO_MQTT) {
         check_text(b, ex->u.mqtt.topic);
@@ -121,13 +125,14 @@ static void check_exchange(const bench_t *b, const wl_exchange_t *ex)
         CHECK(ex->u.mqtt.qos <= 2);
     } else {
         const wl_kafka_details_t *details = wl_store_kafka(b->matcher.store, ex);
+        int64_t wait_ns = wl_kafka_wait_ns(b->matcher.store, ex);
 
         CHECK(details != NULL);
         check_text(b, ex->u.kafka.topic);
         check_text(b, details->group);
         check_text(b, details->member);
         check_text(b, details->joined);
-        CHECK(ex->u.kafka.wait_ns == WL_NO_TIME || ex->u.kafka.wait_ns >= 0);
+        CHECK(wait_ns == WL_NO_TIME || wait_ns >= 0);
         CHECK((ex->flags & WL_ORPHANED) || ex->u.kafka.inflight >= 1);
         CHECK(ex->u.kafka.acks >= -1 || ex->u.kafka.acks == WL_KAFKA_ACKS_UNKNOWN);
     }
@@ -196,10 +201,11 @@ static void check_all(bench_t *b)
         in_flight += ex->proto == WL_PROTO_MQTT && (ex->u.mqtt.known & WL_MQTT_IN_FLIGHT);
         if (ex->proto == WL_PROTO_MQTT && ex->u.mqtt.original != WL_EXCHANGE_NONE) {
             const wl_exchange_t *original = wl_store_get(b->matcher.store, ex->u.mqtt.original);
+            int64_t first_ns = wl_time_ns(b->matcher.store, ex, WL_TIME_REQUEST_FIRST);
 
             CHECK(original->u.mqtt.topic == ex->u.mqtt.topic && (ex->flags & WL_FROM_BROKER));
-            CHECK(ex->request_first_ns == WL_NO_TIME ||
-                  original->request_last_ns <= ex->request_first_ns);
+            CHECK(first_ns == WL_NO_TIME ||
+                  wl_time_ns(b->matcher.store, original, WL_TIME_REQUEST_LAST) <= first_ns);
         }
         CHECK(((events & WL_ON(WL_EVENT_ACK)) != 0) == (ex->ack_frame != 0));
         answered += (ex->flags & WL_ANSWERED) != 0;

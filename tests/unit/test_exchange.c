@@ -71,11 +71,67 @@ static void test_names_are_bounded(void **state)
     wl_store_free(store);
 }
 
-/* An exchange costs at most 128 bytes with its events (request, answer, TCP ACK: 8 bytes each). */
+/* 88 bytes leave 40 for three events of an exchange and what is kept of its three frames or so. */
 static void test_record_is_small(void **state)
 {
     (void)state;
-    assert_true(sizeof(wl_exchange_t) <= 104);
+    assert_true(sizeof(wl_exchange_t) <= 88);
+}
+
+/* Near, at both ends of what is near, and as far apart as times can be. */
+static void test_times(void **state)
+{
+    static const int64_t bases[] = {0, 1700000000000000000, -1, INT64_MAX, INT64_MIN + 1};
+    static const int64_t away[] = {
+        0,         1,          -1,           INT32_MAX, -(int64_t)INT32_MAX, INT32_MIN,
+        1ll << 31, 4000000000, -(1ll << 40), 1ll << 62, INT64_MAX,           INT64_MIN + 1};
+    static const wl_time_t times[] = {WL_TIME_REQUEST_FIRST, WL_TIME_ANSWER_FIRST,
+                                      WL_TIME_ANSWER_LAST, WL_TIME_ACK, WL_TIME_WAIT_END};
+    wl_store_t *store = wl_store_new();
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(bases) * 5000; i++) {
+        int64_t base_ns = bases[i / 5000], expected[G_N_ELEMENTS(times)];
+        wl_exchange_id_t id;
+        wl_exchange_t *ex = wl_store_add(store, WL_PROTO_KAFKA, &id);
+
+        ex->base_ns = base_ns;
+        assert_true(wl_time_ns(store, ex, WL_TIME_REQUEST_LAST) == base_ns);
+        for (unsigned t = 0; t < G_N_ELEMENTS(times); t++) {
+            assert_true(wl_time_ns(store, ex, times[t]) == WL_NO_TIME);
+            expected[t] =
+                (int64_t)((uint64_t)base_ns + (uint64_t)away[(i + t * i / 7) % G_N_ELEMENTS(away)]);
+            wl_store_set_time(store, ex, times[t], expected[t]);
+        }
+        for (unsigned t = 0; t < G_N_ELEMENTS(times); t++) {
+            assert_true(wl_time_ns(store, ex, times[t]) == expected[t]);
+        }
+        /* A second time takes the place of the first, whichever of them is far. */
+        wl_store_set_time(store, ex, WL_TIME_ACK, expected[0]);
+        assert_true(wl_time_ns(store, ex, WL_TIME_ACK) == expected[0]);
+        assert_true(wl_time_ns(store, ex, WL_TIME_ANSWER_LAST) == expected[2]);
+        wl_store_set_time(store, ex, WL_TIME_ACK, WL_NO_TIME);
+        assert_true(wl_time_ns(store, ex, WL_TIME_ACK) == WL_NO_TIME);
+        assert_int_equal(ex->direction, 0);
+        assert_int_equal(ex->proto, WL_PROTO_KAFKA);
+    }
+    wl_store_free(store);
+}
+
+/* Three events of an exchange on three frames, as of a publish of QoS 1, many at a time. */
+static void test_events_are_small(void **state)
+{
+    wl_store_t *store = wl_store_new();
+    uint32_t frame = 0, rounds = 1000000;
+
+    (void)state;
+    for (uint32_t i = 0; i < rounds; i++) {
+        wl_store_log(store, ++frame, WL_EVENT_REQUEST, i + 50);
+        wl_store_log(store, ++frame, WL_EVENT_ACK, i + 25);
+        wl_store_log(store, frame, WL_EVENT_ANSWER, i);
+    }
+    assert_true(wl_store_log_bytes(store) <= rounds * 9.5);
+    wl_store_free(store);
 }
 
 int main(void)
@@ -85,6 +141,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_names_are_bounded),
         cmocka_unit_test(test_record_is_small),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_events_are_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

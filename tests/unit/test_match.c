@@ -130,7 +130,9 @@ static void test_kafka_pairs_by_id(void **state)
     assert_int_equal(record.ex->request_frame, 2);
     assert_int_equal(record.ex->u.kafka.api, 1);
     assert_int_equal(record.ex->u.kafka.inflight, 2);
-    assert_int_equal(record.ex->answer_last_ns - record.ex->request_first_ns, 2000);
+    assert_int_equal(wl_record_ns(&record, WL_TIME_ANSWER_LAST) -
+                         wl_record_ns(&record, WL_TIME_REQUEST_FIRST),
+                     2000);
     assert_int_equal(event_of(b, 5).ex->request_frame, 1);
     assert_int_equal(event_of(b, 3).ex->u.kafka.inflight, 3);
     assert_true(wl_exchange_open(event_of(b, 3).ex));
@@ -510,6 +512,7 @@ static void test_tcp_ack(void **state)
         uint32_t ack;
         uint32_t events;
     } acks[] = {{UINT32_MAX - 50, 0}, {9, 0}, {10, 1}, {10, 0}, {500, 2}};
+    wl_record_t record;
 
     for (uint32_t end = 10; end < 300; end += 100) {
         m.message = message(b, CLIENT);
@@ -525,8 +528,9 @@ static void test_tcp_ack(void **state)
         wl_match_ack(&b->matcher, b->stream, BROKER, &segment);
         assert_int_equal(event_count(b, b->frame), acks[i].events);
     }
-    assert_int_equal(event_of(b, 6).event, WL_EVENT_ACK);
-    assert_int_equal(event_of(b, 6).ex->ack_ns, 6000);
+    record = event_of(b, 6);
+    assert_int_equal(record.event, WL_EVENT_ACK);
+    assert_int_equal(wl_record_ns(&record, WL_TIME_ACK), 6000);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

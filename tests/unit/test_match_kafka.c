@@ -116,19 +116,19 @@ static void test_wait_in_the_queue(void **state)
     for (int32_t id = 0; id < 3; id++) {
         ex[id] = ask(b, id, HEARTBEAT, 1, 0, &body);
     }
-    assert_int_equal(ex[0]->u.kafka.wait_ns, WL_NO_TIME);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, ex[0]), WL_NO_TIME);
     answer(b, 0, 10, &reply);
     send(b, BROKER, 1, -1, -1, 18, 20, &reply);
     answer(b, 2, 19, &reply); /* begins before the one before it has ended */
-    assert_int_equal(ex[0]->u.kafka.wait_ns, 0);
-    assert_int_equal(ex[1]->u.kafka.wait_ns, 10 * MS);
-    assert_int_equal(wl_kafka_unqueued_ns(ex[1]), 8 * MS);
-    assert_int_equal(ex[2]->u.kafka.wait_ns, 19 * MS);
-    assert_int_equal(wl_kafka_unqueued_ns(ex[2]), 0);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, ex[0]), 0);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, ex[1]), 10 * MS);
+    assert_int_equal(wl_kafka_unqueued_ns(b->matcher.store, ex[1]), 8 * MS);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, ex[2]), 19 * MS);
+    assert_int_equal(wl_kafka_unqueued_ns(b->matcher.store, ex[2]), 0);
     /* Asked when nothing was owed: no wait. */
     const wl_exchange_t *later = ask(b, 4, HEARTBEAT, 1, 50, &body);
     answer(b, 4, 60, &reply);
-    assert_int_equal(later->u.kafka.wait_ns, 0);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, later), 0);
 }
 
 /* KIP-219: the broker reads nothing for 100 ms after an answer that says so. */
@@ -142,8 +142,8 @@ static void test_wait_for_a_throttled_broker(void **state)
     answer(b, 1, 10, &slow);
     second = ask(b, 2, HEARTBEAT, 1, 20, &body);
     answer(b, 2, 115, &reply);
-    assert_int_equal(second->u.kafka.wait_ns, 90 * MS);
-    assert_int_equal(wl_kafka_unqueued_ns(second), 5 * MS);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, second), 90 * MS);
+    assert_int_equal(wl_kafka_unqueued_ns(b->matcher.store, second), 5 * MS);
     assert_int_equal(wl_store_kafka(b->matcher.store, first)->throttle_ms, 100);
     assert_int_equal(wl_store_kafka(b->matcher.store, second)->throttle_ms, 0);
     assert_int_equal(first->u.kafka.error, 0);
@@ -159,7 +159,7 @@ static void test_wait_behind_an_orphan(void **state)
 
     orphan = answer(b, 77, 6, &reply);
     answer(b, 1, 10, &reply);
-    assert_int_equal(ex->u.kafka.wait_ns, 6 * MS);
+    assert_int_equal(wl_kafka_wait_ns(b->matcher.store, ex), 6 * MS);
     assert_int_equal(orphan->u.kafka.api, -1);
     assert_int_equal(wl_store_kafka(b->matcher.store, orphan)->broker, b->stream->kafka.broker);
 }
