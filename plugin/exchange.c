@@ -53,6 +53,7 @@ typedef struct {
 
 /* Design: an exchange and its events cost at most 128 bytes. */
 G_STATIC_ASSERT(sizeof(wl_exchange_t) <= 88);
+G_STATIC_ASSERT(WL_PROTO_COUNT <= 4 && WL_TIME_WAIT_END < 5); /* bits it has for them */
 
 struct wl_store {
     wl_pool_t *pool;
@@ -198,9 +199,12 @@ void wl_store_set_time(wl_store_t *store, wl_exchange_t *ex, wl_time_t time, int
     if (ns == WL_NO_TIME) {
         distance = WL_OFFSET_NONE;
     } else if (distance <= WL_OFFSET_NONE || distance > G_MAXINT32) {
-        *(int64_t *)arena_add(&store->far, &index) = ns;
-        ex->far |= (uint8_t)(1u << time);
-        *offset = (int32_t)index;
+        if (!(ex->far & 1u << time)) {
+            arena_add(&store->far, &index);
+            ex->far |= (uint8_t)(1u << time);
+            *offset = (int32_t)index;
+        }
+        *(int64_t *)arena_get(&store->far, (uint32_t)*offset) = ns;
         return;
     }
     ex->far &= (uint8_t) ~(1u << time);

@@ -617,8 +617,8 @@ struct pref_module *wl_postdissect_register(void)
         10, &pref_jitter_gap_ms);
     prefs_register_uint_preference(
         module, "stream_frames", "Most frames in the table of streams",
-        "Frames of followed TCP streams that are remembered (24 bytes each); further ones are "
-        "missing in the table wirelat,streams.",
+        "Frames of followed TCP streams that are remembered (some 10 bytes each); further ones "
+        "are missing in the table wirelat,streams.",
         10, &pref_stream_frames);
     wl_framing_register(proto_wirelat, module);
     wl_datagrams_register(module);
