@@ -220,7 +220,7 @@ void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchan
 {
     wl_packed_log_add(
         store->log,
-        &(wl_packed_t){.numbers = {[LOG_FRAME] = frame, [LOG_SUBJECT] = id, [LOG_EVENT] = event}});
+        (uint64_t[LOG_NUMBERS]){[LOG_FRAME] = frame, [LOG_SUBJECT] = id, [LOG_EVENT] = event});
     if (event == WL_EVENT_DUPLICATE) {
         g_hash_table_insert(store->duplicates, GUINT_TO_POINTER(id),
                             GUINT_TO_POINTER(wl_store_duplicates(store, id) + 1));
@@ -265,7 +265,7 @@ size_t wl_store_log_bytes(const wl_store_t *store)
 
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record)
 {
-    const uint64_t *numbers = wl_packed_log_at(store->log, index)->numbers;
+    const uint64_t *numbers = wl_packed_log_at(store->log, index);
 
     record->event = (wl_event_t)numbers[LOG_EVENT];
     record->id = (wl_exchange_id_t)numbers[LOG_SUBJECT];

@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     uint32_t number;   /* of the record */
     const uint8_t *at; /* behind it */
-    wl_packed_t record;
+    uint64_t numbers[WL_PACKED_NUMBERS];
 } cursor_t;
 
 struct wl_packed_log {
@@ -32,7 +32,8 @@ struct wl_packed_log {
     GArray *blocks; /* block_t */
     uint32_t length;
     uint32_t newest_first; /* number of the first record of the newest frame */
-    wl_packed_t newest;
+    uint64_t newest[WL_PACKED_NUMBERS];
+    uint64_t *recent;  /* WL_PACKED_RECENT records, by their number */
     uint8_t *at, *end; /* what is free of the piece */
     size_t bytes;
     cursor_t cursor; /* read last; number >= length: none */
@@ -46,6 +47,7 @@ wl_packed_log_t *wl_packed_log_new(wl_pool_t *pool, unsigned count, unsigned nea
     log->count = count;
     log->near = near;
     log->blocks = g_array_new(FALSE, FALSE, sizeof(block_t));
+    log->recent = g_new0(uint64_t, (gsize)count * WL_PACKED_RECENT);
     log->cursor.number = UINT32_MAX;
     return log;
 }
@@ -54,6 +56,7 @@ void wl_packed_log_free(wl_packed_log_t *log)
 {
     if (log != NULL) {
         g_array_free(log->blocks, TRUE);
+        g_free(log->recent);
         g_free(log);
     }
 }
@@ -83,25 +86,32 @@ static void begin_block(wl_packed_log_t *log, uint64_t frame)
         block.at = log->at;
     }
     g_array_append_val(log->blocks, block);
-    log->newest = (wl_packed_t){.numbers = {frame}};
+    memset(log->newest, 0, sizeof log->newest);
+    log->newest[0] = frame;
 }
 
-void wl_packed_log_add(wl_packed_log_t *log, const wl_packed_t *record)
+static uint64_t *recent(const wl_packed_log_t *log, uint32_t number)
 {
+    return log->recent + (size_t)(number % WL_PACKED_RECENT) * log->count;
+}
+
+void wl_packed_log_add(wl_packed_log_t *log, const uint64_t *numbers)
+{
+    uint64_t *kept = recent(log, log->length);
     unsigned halves_bytes = (log->count + 1) / 2;
     uint32_t halves = 0;
     uint8_t *at;
 
-    if (log->length == 0 || record->numbers[0] != log->newest.numbers[0]) {
+    if (log->length == 0 || numbers[0] != log->newest[0]) {
         log->newest_first = log->length;
     }
     if (log->length % BLOCK == 0) {
-        begin_block(log, record->numbers[0]);
+        begin_block(log, numbers[0]);
     }
     at = log->at + halves_bytes;
     for (unsigned i = 0; i < log->count; i++) {
-        uint64_t given = record->numbers[i];
-        uint64_t number = i < log->near ? folded(given - log->newest.numbers[i]) : given;
+        uint64_t given = numbers[i];
+        uint64_t number = i < log->near ? folded(given - log->newest[i]) : given;
         uint64_t word = GUINT64_TO_LE(number);
         /* Reckoned, not branched at: nobody could foresee which way. */
         unsigned is_long = number >= INLINE;
@@ -110,9 +120,9 @@ void wl_packed_log_add(wl_packed_log_t *log, const wl_packed_t *record)
         halves |= (((uint32_t)number & (is_long - 1)) + is_long * (INLINE - 1) + bytes) << (i * 4);
         memcpy(at, &word, sizeof word);
         at += bytes;
-        /* Not *record as a whole, which was written just now by single numbers: the processor would
-         * wait until all of that has reached its cache. */
-        log->newest.numbers[i] = given;
+        /* Not all at once: they were written just now one by one, and the processor would wait until
+         * all of that has reached its cache. */
+        log->newest[i] = kept[i] = given;
     }
     for (unsigned i = 0; i < halves_bytes; i++) {
         log->at[i] = (uint8_t)(halves >> (i * 8));
@@ -150,7 +160,8 @@ static void step(const wl_packed_log_t *log, cursor_t *cursor)
         const block_t *block = &g_array_index(log->blocks, block_t, cursor->number / BLOCK);
 
         cursor->at = block->at;
-        cursor->record = (wl_packed_t){.numbers = {block->frame}};
+        memset(cursor->numbers, 0, sizeof cursor->numbers);
+        cursor->numbers[0] = block->frame;
     }
     memcpy(&halves, cursor->at, sizeof halves);
     halves = GUINT32_FROM_LE(halves);
@@ -163,18 +174,17 @@ static void step(const wl_packed_log_t *log, cursor_t *cursor)
         memcpy(&word, at, sizeof word);
         number = (GUINT64_FROM_LE(word) & masks[bytes]) + (half & (is_long - 1));
         at += bytes;
-        cursor->record.numbers[i] =
-            i < log->near ? cursor->record.numbers[i] + unfolded(number) : number;
+        cursor->numbers[i] = i < log->near ? cursor->numbers[i] + unfolded(number) : number;
     }
     cursor->at = at;
 }
 
-const wl_packed_t *wl_packed_log_at(wl_packed_log_t *log, uint32_t number)
+const uint64_t *wl_packed_log_at(wl_packed_log_t *log, uint32_t number)
 {
     cursor_t *cursor = &log->cursor;
 
-    if (number == log->length - 1) {
-        return &log->newest;
+    if (log->length - number <= WL_PACKED_RECENT) {
+        return recent(log, number);
     }
     if (cursor->number + 1 != number &&
         (cursor->number > number || cursor->number / BLOCK != number / BLOCK)) {
@@ -183,7 +193,7 @@ const wl_packed_t *wl_packed_log_at(wl_packed_log_t *log, uint32_t number)
     while (cursor->number != number) {
         step(log, cursor);
     }
-    return &cursor->record;
+    return cursor->numbers;
 }
 
 /* The last block that begins with an earlier frame, else the first. */
@@ -209,22 +219,22 @@ uint32_t wl_packed_log_find(wl_packed_log_t *log, uint32_t frame, uint32_t *firs
     uint32_t count = 0, block;
 
     *first = log->newest_first;
-    if (log->length == 0 || log->newest.numbers[0] < frame) {
+    if (log->length == 0 || log->newest[0] < frame) {
         return 0;
     }
-    if (log->newest.numbers[0] == frame) {
+    if (log->newest[0] == frame) {
         return log->length - log->newest_first; /* the first pass: no need to search */
     }
     /* A later pass goes on from the frame before. */
     block = block_before(log, frame);
-    if (cursor->number / BLOCK != block || cursor->record.numbers[0] >= frame) {
+    if (cursor->number / BLOCK != block || cursor->numbers[0] >= frame) {
         cursor->number = block * BLOCK - 1;
     }
-    for (next = *cursor; step(log, &next), next.record.numbers[0] < frame;) {
+    for (next = *cursor; step(log, &next), next.numbers[0] < frame;) {
         *cursor = next;
     }
     *first = next.number;
-    for (; next.record.numbers[0] == frame; step(log, &next)) {
+    for (; next.numbers[0] == frame; step(log, &next)) {
         count++;
     }
     return count;

@@ -6,8 +6,8 @@
  *   block    64 records; each block is known by its first frame and by where it lies, so that a
  *            record is found by its frame or by its number
  *
- * A record is read by reading its block as far as it; one that follows the record read last is read
- * by itself, and the newest is at hand. Knows nothing of epan: GLib only.
+ * The newest records are at hand as they were given. Another is read by reading its block as far as
+ * it; one that follows the record read last, by itself. Knows nothing of epan: GLib only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,16 +18,12 @@
 
 #include "pool.h"
 
-#define WL_PACKED_NUMBERS 6u /* most numbers in a record */
-
-/* numbers[0] is the frame, which never decreases from record to record. */
-typedef struct {
-    uint64_t numbers[WL_PACKED_NUMBERS];
-} wl_packed_t;
+#define WL_PACKED_NUMBERS 6u   /* most in a record */
+#define WL_PACKED_RECENT 1024u /* records at hand */
 
 typedef struct wl_packed_log wl_packed_log_t;
 
-/* `count` numbers in a record, the frame included. The first `near` of them are kept as differences
+/* A record has `count` numbers. The first of them is the frame, which never decreases. The first `near` of them are kept as differences
  * from the record before, which says that they are near to it: the frame at least. Memory is of the
  * pool. */
 wl_packed_log_t *wl_packed_log_new(wl_pool_t *pool, unsigned count, unsigned near);
@@ -35,11 +31,11 @@ wl_packed_log_t *wl_packed_log_new(wl_pool_t *pool, unsigned count, unsigned nea
 void wl_packed_log_free(wl_packed_log_t *log);
 
 /* Adds a record; at most UINT32_MAX of them, which is not checked. */
-void wl_packed_log_add(wl_packed_log_t *log, const wl_packed_t *record);
+void wl_packed_log_add(wl_packed_log_t *log, const uint64_t *numbers);
 /* How many there are. Records are numbered from 0. */
 uint32_t wl_packed_log_length(const wl_packed_log_t *log);
 /* The record of a number, which must be that of one; stays valid until the next call. */
-const wl_packed_t *wl_packed_log_at(wl_packed_log_t *log, uint32_t number);
+const uint64_t *wl_packed_log_at(wl_packed_log_t *log, uint32_t number);
 /* How many records a frame has, 0 if none; *first is the number of the first of them. */
 uint32_t wl_packed_log_find(wl_packed_log_t *log, uint32_t frame, uint32_t *first);
 

@@ -430,23 +430,21 @@ static void take_gap(const wl_paths_t *paths, wl_path_half_t *half, int64_t time
 static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
 {
     uint32_t number = wl_packed_log_length(paths->log);
-    wl_packed_t packed = {.numbers = {
-                              [LOG_FRAME] = frame,
-                              [LOG_SIDE] = (uint64_t)record->path->index * 2 + record->direction,
-                              [LOG_FLAGS] = record->flags,
-                              [LOG_BYTES] = record->bytes,
-                              [LOG_RTT] = (uint64_t)record->rtt_ns,
-                          }};
+    uint64_t numbers[LOG_NUMBERS] = {
+        [LOG_FRAME] = frame,
+        [LOG_SIDE] = (uint64_t)record->path->index * 2 + record->direction,
+        [LOG_FLAGS] = record->flags,
+        [LOG_BYTES] = record->bytes,
+        [LOG_JITTER] = record->jitter_ns == WL_NO_TIME ? 0 : (uint64_t)record->jitter_ns + 1,
+        [LOG_RTT] = (uint64_t)record->rtt_ns,
+    };
 
     if (number >= paths->max_log) {
         paths->dropped++;
         return;
     }
-    if (record->jitter_ns != WL_NO_TIME) {
-        packed.numbers[LOG_JITTER] = (uint64_t)record->jitter_ns + 1;
-    }
     record->number = number;
-    wl_packed_log_add(paths->log, &packed);
+    wl_packed_log_add(paths->log, numbers);
 }
 
 bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
@@ -481,7 +479,7 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
 
 void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record)
 {
-    const uint64_t *numbers = wl_packed_log_at(paths->log, number)->numbers;
+    const uint64_t *numbers = wl_packed_log_at(paths->log, number);
 
     *record = (wl_path_record_t){
         .path = g_ptr_array_index(paths->paths, numbers[LOG_SIDE] / 2),
@@ -509,7 +507,7 @@ bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
                         wl_path_record_t *record)
 {
     if (*near < wl_packed_log_length(paths->log) &&
-        wl_packed_log_at(paths->log, *near)->numbers[LOG_FRAME] == frame) {
+        wl_packed_log_at(paths->log, *near)[LOG_FRAME] == frame) {
         wl_paths_at(paths, *near, record);
     } else if (!wl_paths_find(paths, frame, record)) {
         return false;
