@@ -181,6 +181,7 @@ wl_mp_subflow_t *wl_mptcp_take(wl_mptcp_t *mptcp, const wl_mp_input_t *input)
     if (subflow == NULL) {
         return NULL;
     }
+    mptcp->recent[subflow->stream & (WL_MP_RECENT - 1)] = subflow;
     wl_mp_log_frame(mptcp->log, segment->frame, side_of(subflow, input->direction),
                     segment->time_ns);
     if (subflow->connection == NULL) {
@@ -206,7 +207,11 @@ wl_mp_subflow_t *wl_mptcp_take(wl_mptcp_t *mptcp, const wl_mp_input_t *input)
 
 wl_mp_subflow_t *wl_mptcp_find(const wl_mptcp_t *mptcp, uint32_t stream)
 {
-    return g_hash_table_lookup(mptcp->by_stream, GUINT_TO_POINTER(stream + 1));
+    wl_mp_subflow_t *recent = mptcp->recent[stream & (WL_MP_RECENT - 1)];
+
+    return recent != NULL && recent->stream == stream
+               ? recent
+               : g_hash_table_lookup(mptcp->by_stream, GUINT_TO_POINTER(stream + 1));
 }
 
 wl_mp_subflow_t *wl_mptcp_subflow(const wl_mptcp_t *mptcp, uint32_t index)

@@ -120,7 +120,8 @@ typedef struct {
     uint32_t random; /* of its MP_JOIN */
     bool joined;     /* its SYN or SYN,ACK had MP_JOIN */
     bool infinite;
-    GArray *mappings;     /* wl_mp_mapping_t by start */
+    wl_mp_mapping_t *mappings; /* by start; NULL if there never was one */
+    unsigned mapping_count, mapping_room;
     wl_mp_ranges_t *seen; /* bytes of payload */
     GArray *unmapped;     /* wl_mp_unmapped_t */
     int64_t last_data_ns;

@@ -22,9 +22,7 @@
 void wl_mp_half_clear(wl_mp_half_t *half)
 {
     wl_mp_ranges_free(half->seen);
-    if (half->mappings != NULL) {
-        g_array_free(half->mappings, TRUE);
-    }
+    g_free(half->mappings);
     if (half->unmapped != NULL) {
         g_array_free(half->unmapped, TRUE);
     }

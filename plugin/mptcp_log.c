@@ -5,7 +5,7 @@
  */
 #include "mptcp_log.h"
 
-#include <string.h>
+#include "pool.h"
 
 #define BLOCK 4096u
 
@@ -18,12 +18,12 @@ typedef struct {
 
 /* An array that grows without being copied: 1.1 million frames would else need twice the memory. */
 typedef struct {
-    GPtrArray *blocks;
-    size_t size;
+    GPtrArray *blocks; /* of the pool */
     uint32_t count;
 } blocks_t;
 
 struct wl_mp_log {
+    wl_pool_t *pool;
     blocks_t entries; /* wl_mp_entry_t */
     blocks_t items;   /* wl_mp_item_t */
     unsigned max_frames;
@@ -38,18 +38,28 @@ struct wl_mp_log {
     uint64_t dropped;
 };
 
-static void *block_at(const blocks_t *blocks, uint32_t index)
+static wl_mp_entry_t *entry_at(const wl_mp_log_t *log, uint32_t index)
 {
-    return (uint8_t *)g_ptr_array_index(blocks->blocks, index / BLOCK) +
-           index % BLOCK * blocks->size;
+    return (wl_mp_entry_t *)g_ptr_array_index(log->entries.blocks, index / BLOCK) + index % BLOCK;
 }
 
-static void block_add(blocks_t *blocks, const void *element)
+static wl_mp_item_t *item_at(const wl_mp_log_t *log, uint32_t index)
+{
+    return (wl_mp_item_t *)g_ptr_array_index(log->items.blocks, index / BLOCK) + index % BLOCK;
+}
+
+/* Makes room for one more, of so many bytes. Returns its index. */
+static uint32_t add_room(wl_mp_log_t *log, blocks_t *blocks, size_t size)
 {
     if (blocks->count == blocks->blocks->len * BLOCK) {
-        g_ptr_array_add(blocks->blocks, g_malloc(BLOCK * blocks->size));
+        g_ptr_array_add(blocks->blocks, wl_pool_take(log->pool, BLOCK * size));
     }
-    memcpy(block_at(blocks, blocks->count++), element, blocks->size);
+    return blocks->count++;
+}
+
+static void add_item(wl_mp_log_t *log, wl_mp_item_t item)
+{
+    *item_at(log, add_room(log, &log->items, sizeof item)) = item;
 }
 
 wl_mp_log_t *wl_mp_log_new(unsigned max_frames)
@@ -57,8 +67,9 @@ wl_mp_log_t *wl_mp_log_new(unsigned max_frames)
     wl_mp_log_t *log = g_new0(wl_mp_log_t, 1);
 
     log->max_frames = MIN(max_frames, WAITED / 4 - 1); /* an index has 31 bits */
-    log->entries = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_entry_t), 0};
-    log->items = (blocks_t){g_ptr_array_new_with_free_func(g_free), sizeof(wl_mp_item_t), 0};
+    log->pool = wl_pool_new();
+    log->entries.blocks = g_ptr_array_new();
+    log->items.blocks = g_ptr_array_new();
     log->later = g_array_new(FALSE, FALSE, sizeof(later_t));
     log->found = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
     log->found_at = g_array_new(FALSE, FALSE, sizeof(wl_mp_item_t));
@@ -76,6 +87,7 @@ void wl_mp_log_free(wl_mp_log_t *log)
         g_array_free(log->found, TRUE);
         g_array_free(log->found_at, TRUE);
         g_array_free(log->found_later, TRUE);
+        wl_pool_free(log->pool);
         g_free(log);
     }
 }
@@ -88,7 +100,7 @@ void wl_mp_log_frame(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t ti
     if (log->full) {
         log->dropped++;
     } else {
-        block_add(&log->entries, &entry);
+        *entry_at(log, add_room(log, &log->entries, sizeof entry)) = entry;
     }
     log->frame = log->of_frame = log->written_frame = frame;
     log->side = log->of_side = side;
@@ -102,7 +114,7 @@ void wl_mp_log_of(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t time_
     log->of_time_ns = time_ns;
     if (frame == log->frame && !log->full) {
         /* Its connection may have become known with this very frame. */
-        ((wl_mp_entry_t *)block_at(&log->entries, log->entries.count - 1))->side = log->side = side;
+        entry_at(log, log->entries.count - 1)->side = log->side = side;
     }
 }
 
@@ -127,10 +139,10 @@ void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item)
                                .kind = WL_MP_ORIGIN,
                                .frame = log->of_frame,
                                .aux = log->of_side};
-        block_add(&log->items, &origin);
+        add_item(log, origin);
         log->written_frame = log->of_frame;
     }
-    block_add(&log->items, &item);
+    add_item(log, item);
     if (log->of_frame != log->frame) {
         add_later(log, log->of_frame, 0);
     }
@@ -141,11 +153,6 @@ void wl_mp_log_waited(wl_mp_log_t *log, uint32_t frame)
     if (log->added) {
         add_later(log, frame, WAITED);
     }
-}
-
-static const wl_mp_entry_t *entry_at(const wl_mp_log_t *log, uint32_t index)
-{
-    return block_at(&log->entries, index);
 }
 
 /* The first entry of this frame or a later one. */
@@ -207,11 +214,11 @@ static void read_entry(const wl_mp_log_t *log, uint32_t index, GArray *room, wl_
     }
     *logged = (wl_mp_logged_t){index, entry->frame, entry->side, NULL, end - first};
     if (end > first && first / BLOCK == (end - 1) / BLOCK) {
-        logged->items = block_at(&log->items, first);
+        logged->items = item_at(log, first);
     } else if (end > first) {
         g_array_set_size(room, 0);
         for (uint32_t i = first; i < end; i++) {
-            g_array_append_vals(room, block_at(&log->items, i), 1);
+            g_array_append_vals(room, item_at(log, i), 1);
         }
         logged->items = (const wl_mp_item_t *)(void *)room->data;
     }
@@ -269,7 +276,7 @@ bool wl_mp_log_find_later(wl_mp_log_t *log, uint32_t frame, const wl_mp_item_t *
         if (later->frame != frame) {
             break;
         }
-        item = *(const wl_mp_item_t *)block_at(&log->items, later->item & ~WAITED);
+        item = *item_at(log, later->item & ~WAITED);
         if (later->item & WAITED) {
             item = (wl_mp_item_t){.value = item.value, .kind = WL_MP_HOL_DELAY};
         }

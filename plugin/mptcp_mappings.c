@@ -5,18 +5,19 @@
  */
 #include "mptcp_placing.h"
 
+#include <string.h>
+
 #define MAX_MAPPINGS 1024u
 
 /* The mapping that covers a byte, or the next behind it. */
 wl_mp_mapping_t *wl_mp_mapping_at(const wl_mp_half_t *half, uint64_t at)
 {
-    unsigned low = 0, high = half->mappings != NULL ? half->mappings->len : 0, count = high;
-    wl_mp_mapping_t *mappings;
+    unsigned low = 0, high = half->mapping_count, count = high;
+    wl_mp_mapping_t *mappings = half->mappings;
 
     if (high == 0) {
         return NULL;
     }
-    mappings = (wl_mp_mapping_t *)(void *)half->mappings->data;
     if (mappings[high - 1].start <= at) {
         return wl_mp_mapping_end(&mappings[high - 1]) > at ? &mappings[high - 1] : NULL;
     }
@@ -41,17 +42,36 @@ static bool contains(const wl_mp_mapping_t *outer, const wl_mp_mapping_t *inner)
            inner->number - outer->number == inner->start - outer->start;
 }
 
+/* Those from `from` on to before `to`. */
+static void drop(wl_mp_half_t *half, unsigned from, unsigned to)
+{
+    if (from < to) {
+        memmove(&half->mappings[from], &half->mappings[to],
+                (half->mapping_count - to) * sizeof half->mappings[0]);
+        half->mapping_count -= to - from;
+    }
+}
+
+static void insert(wl_mp_half_t *half, unsigned at, const wl_mp_mapping_t *mapping)
+{
+    if (half->mapping_count == half->mapping_room) {
+        half->mapping_room = MAX(4, half->mapping_room * 2);
+        half->mappings = g_renew(wl_mp_mapping_t, half->mappings, half->mapping_room);
+    }
+    memmove(&half->mappings[at + 1], &half->mappings[at],
+            (half->mapping_count - at) * sizeof half->mappings[0]);
+    half->mappings[at] = *mapping;
+    half->mapping_count++;
+}
+
 /* Returns whether it is a new one: a part of another, as a segment sent again may bring, is none,
  * and would hide the rest of that other when a byte's mapping is looked for. */
 bool wl_mp_mapping_add(wl_mptcp_t *mptcp, wl_mp_half_t *half, const wl_mp_mapping_t *mapping)
 {
-    unsigned at;
+    unsigned at, end;
 
-    if (half->mappings == NULL) {
-        half->mappings = g_array_new(FALSE, FALSE, sizeof *mapping);
-    }
-    for (at = half->mappings->len; at > 0; at--) {
-        wl_mp_mapping_t *before = &g_array_index(half->mappings, wl_mp_mapping_t, at - 1);
+    for (at = half->mapping_count; at > 0; at--) {
+        wl_mp_mapping_t *before = &half->mappings[at - 1];
         if (contains(before, mapping)) {
             return false;
         }
@@ -63,20 +83,20 @@ bool wl_mp_mapping_add(wl_mptcp_t *mptcp, wl_mp_half_t *half, const wl_mp_mappin
             break;
         }
     }
-    while (at < half->mappings->len &&
-           contains(mapping, &g_array_index(half->mappings, wl_mp_mapping_t, at))) {
-        g_array_remove_index(half->mappings, at);
+    for (end = at; end < half->mapping_count && contains(mapping, &half->mappings[end]);) {
+        end++;
     }
-    if (half->mappings->len >= MAX_MAPPINGS) {
+    drop(half, at, end);
+    if (half->mapping_count >= MAX_MAPPINGS) {
         /* The lowest have long been acknowledged; what is sent again brings its own with it. */
         if (at == 0) {
             mptcp->dropped++;
             return false;
         }
-        g_array_remove_range(half->mappings, 0, MAX_MAPPINGS / 2);
+        drop(half, 0, MAX_MAPPINGS / 2);
         at = at > MAX_MAPPINGS / 2 ? at - MAX_MAPPINGS / 2 : 0;
     }
-    g_array_insert_val(half->mappings, at, *mapping);
+    insert(half, at, mapping);
     return true;
 }
 

@@ -36,6 +36,8 @@ struct wl_mp_ranges {
     unsigned used, room;
     unsigned hint; /* place of the chunk that was looked for last */
     unsigned count;
+    /* What most segments ask for, without the way over places and chunk: NULL if there is none. */
+    wl_mp_range_t *last;
 };
 
 wl_mp_ranges_t *wl_mp_ranges_new(void)
@@ -74,9 +76,9 @@ wl_mp_range_t *wl_mp_ranges_first(const wl_mp_ranges_t *ranges)
     return ranges->used > 0 ? first_of(ranges->places[0].chunk) : NULL;
 }
 
-static wl_mp_range_t *last_range(const wl_mp_ranges_t *ranges)
+static void find_last(wl_mp_ranges_t *ranges)
 {
-    return ranges->used > 0 ? last_of(ranges->places[ranges->used - 1].chunk) : NULL;
+    ranges->last = ranges->used > 0 ? last_of(ranges->places[ranges->used - 1].chunk) : NULL;
 }
 
 /* The last place that begins at the byte or before it; the first if none does. */
@@ -134,7 +136,7 @@ wl_mp_range_t *wl_mp_ranges_next(wl_mp_ranges_t *ranges, const wl_mp_range_t *ra
 {
     unsigned place;
 
-    if (range == last_range(ranges)) {
+    if (range == ranges->last) {
         return NULL;
     }
     place = place_of(ranges, range->from);
@@ -143,7 +145,7 @@ wl_mp_range_t *wl_mp_ranges_next(wl_mp_ranges_t *ranges, const wl_mp_range_t *ra
 
 wl_mp_range_t *wl_mp_ranges_at(wl_mp_ranges_t *ranges, uint64_t byte)
 {
-    wl_mp_range_t *last = last_range(ranges);
+    wl_mp_range_t *last = ranges->last;
     unsigned place;
 
     if (last == NULL || byte >= last->to) {
@@ -232,13 +234,14 @@ static wl_mp_range_t *append(wl_mp_ranges_t *ranges, const wl_mp_range_t *range)
         chunk = ranges->places[ranges->used - 1].chunk;
     }
     chunk->count++;
-    *last_of(chunk) = *range;
-    return last_of(chunk);
+    ranges->last = last_of(chunk);
+    *ranges->last = *range;
+    return ranges->last;
 }
 
 wl_mp_range_t *wl_mp_ranges_insert(wl_mp_ranges_t *ranges, const wl_mp_range_t *range)
 {
-    const wl_mp_range_t *last = last_range(ranges);
+    const wl_mp_range_t *last = ranges->last;
     chunk_t *chunk;
     unsigned place;
     uint32_t index;
@@ -258,6 +261,7 @@ wl_mp_range_t *wl_mp_ranges_insert(wl_mp_ranges_t *ranges, const wl_mp_range_t *
             (chunk->first + chunk->count - index) * sizeof chunk->ranges[0]);
     chunk->ranges[index] = *range;
     chunk->count++;
+    find_last(ranges);
     return &chunk->ranges[index];
 }
 
@@ -281,6 +285,7 @@ void wl_mp_ranges_remove(wl_mp_ranges_t *ranges, const wl_mp_range_t *range)
         memmove(&chunk->ranges[index], &chunk->ranges[index + 1],
                 (chunk->first + chunk->count - index) * sizeof chunk->ranges[0]);
     }
+    find_last(ranges);
 }
 
 void wl_mp_ranges_cover(wl_mp_ranges_t *ranges, uint64_t from, uint64_t to)

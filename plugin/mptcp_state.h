@@ -9,14 +9,17 @@
 
 #include "match_mptcp.h"
 
+#define WL_MP_RECENT 4096u /* a power of two */
+
 struct wl_mptcp {
     wl_mptcp_limits_t limits;
-    GPtrArray *subflows;    /* wl_mp_subflow_t, by index */
-    GHashTable *by_stream;  /* tcp.stream -> wl_mp_subflow_t */
-    GPtrArray *connections; /* wl_mp_connection_t, by number */
-    GHashTable *tokens;     /* token -> wl_mp_owner_t, that of the newest connection first */
-    GHashTable *waiting;    /* token -> GPtrArray of subflows that name it, unknown so far */
-    GPtrArray *ready;       /* subflows whose token has just become known */
+    GPtrArray *subflows;                   /* wl_mp_subflow_t, by index */
+    GHashTable *by_stream;                 /* tcp.stream -> wl_mp_subflow_t */
+    wl_mp_subflow_t *recent[WL_MP_RECENT]; /* by the lower bits of that; what came last */
+    GPtrArray *connections;                /* wl_mp_connection_t, by number */
+    GHashTable *tokens;  /* token -> wl_mp_owner_t, that of the newest connection first */
+    GHashTable *waiting; /* token -> GPtrArray of subflows that name it, unknown so far */
+    GPtrArray *ready;    /* subflows whose token has just become known */
     wl_mp_log_t *log;
     unsigned held, ranges;
     uint32_t apart, unknown_tokens, shared_tokens;

@@ -19,8 +19,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WL_MOST_WAITING 1024u
-
 /* Where a tap's records come from; NULL where they cannot be had again. */
 typedef struct wl_source wl_source_t;
 const wl_source_t *wl_source_of(const char *tap);
@@ -32,9 +30,9 @@ typedef struct {
 } wl_moment_t;
 
 typedef struct {
-    uint32_t from, to; /* numbers of records, each one of the tap's that lies between was put */
-    const void *log;   /* they are in */
-    wl_moment_t moments[WL_MOST_WAITING]; /* theirs; where the source has any */
+    uint32_t from, to;    /* numbers of records, each one of the tap's that lies between was put */
+    const void *log;      /* they are in */
+    wl_moment_t *moments; /* theirs; NULL before there is one, and stays */
 } wl_deferred_t;
 
 /* Forgets what was put off. */

@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import collections
 import statistics
 import subprocess
+import sys
 
 import pytest
 
@@ -182,6 +183,16 @@ def test_what_was_put_off_is_known_however_much_comes_behind_it(tmp_path):
     assert any(float(row["Goodput (Mbit/s)"]) > 0 for row in rows["TCP Streams"])
     assert any(float(row["Goodput (Mbit/s)"]) > 0 for row in rows["MPTCP Connections"])
     assert any(float(row["Time (s)"]) > 0 for row in rows["MPTCP Events"])
+
+
+def test_more_records_than_a_table_puts_off(tmp_path):
+    capture = tmp_path / "many.pcapng"
+    subprocess.run([sys.executable, "-B", harness.CAPTURES / "generate.py", "--bench", "70000",
+                    "mptcp", capture], check=True)
+    once, twice = once_and_twice(capture, ("wirelat,streams", *MPTCP), "")
+    assert once == twice
+    rows = harness.tables(once)
+    assert sum(int(row["Packets"]) for row in rows["MPTCP Subflows"]) == 70000
 
 
 def test_srt_tables():
