@@ -66,6 +66,7 @@ typedef void wl_stat_start_t;
 #endif
 
 /* 4.6 fakes top-level items that nobody asked for; before, asking would only cost time. */
-#define WL_TOP_LEVEL_NODES (WL_WIRESHARK(4, 5) ? WL_WANT_NODES : 0)
+#define WL_FAKES_TOP_LEVEL WL_WIRESHARK(4, 5)
+#define WL_TOP_LEVEL_NODES (WL_FAKES_TOP_LEVEL ? WL_WANT_NODES : 0)
 
 #endif

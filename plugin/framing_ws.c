@@ -159,8 +159,13 @@ static bool has_gap(packet_info *pinfo, ws_state_t *state, unsigned direction)
                             .address_length = (uint8_t)CLAMP(pinfo->src.len, 0, 16)};
     bool gap;
 
-    if (seen.tcp == NULL || !wl_read_header(pinfo, seen.tcp, &segment, &payload) ||
-        !wl_lookup_stream(pinfo, &segment)) {
+    wl_tcp_header_t tcp;
+
+    if (seen.tcp == NULL) {
+        return false;
+    }
+    tcp = wl_read_tcp_node(NULL, seen.tcp);
+    if (!wl_read_header(pinfo, &tcp, &segment, &payload) || !wl_lookup_stream(pinfo, &segment)) {
         return false;
     }
     stream = wl_streams_find(known_streams, segment.stream);

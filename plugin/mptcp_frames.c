@@ -90,20 +90,19 @@ static uint32_t port_bit(const wl_segment_t *segment)
     return (both * 2654435769u) >> (32 - PORT_BITS);
 }
 
-static bool read_options(const proto_node *tcp_node, uint32_t payload_start)
+static bool read_options(const wl_tcp_header_t *tcp, uint32_t payload_start)
 {
-    const field_info *tcp = PNODE_FINFO(tcp_node);
-    int start = tcp->start + (int)TCP_MIN_HEADER;
+    int start = (int)(tcp->start + TCP_MIN_HEADER);
     int length = (int)payload_start - start;
 
-    length = MIN(length, tvb_captured_length_remaining(tcp->ds_tvb, start));
+    length = MIN(length, tvb_captured_length_remaining(tcp->buffer, start));
     if (length <= 0) {
         return false;
     }
-    return wl_mp_options_read(tvb_get_ptr(tcp->ds_tvb, start, length), (uint32_t)length, &options);
+    return wl_mp_options_read(tvb_get_ptr(tcp->buffer, start, length), (uint32_t)length, &options);
 }
 
-bool wl_mptcp_expects(packet_info *pinfo, const proto_node *tcp, wl_segment_t *segment,
+bool wl_mptcp_expects(packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment_t *segment,
                       uint32_t payload_start)
 {
     uint32_t bit;
@@ -125,19 +124,17 @@ bool wl_mptcp_expects(packet_info *pinfo, const proto_node *tcp, wl_segment_t *s
 }
 
 /* NULL unless it was captured whole. */
-static const uint8_t *payload_of(const proto_node *tcp_node, uint32_t payload_start,
+static const uint8_t *payload_of(const wl_tcp_header_t *tcp, uint32_t payload_start,
                                  uint32_t length)
 {
-    const field_info *tcp = PNODE_FINFO(tcp_node);
-
-    return length > 0 && tvb_bytes_exist(tcp->ds_tvb, (int)payload_start, (int)length)
-               ? tvb_get_ptr(tcp->ds_tvb, (int)payload_start, (int)length)
+    return length > 0 && tvb_bytes_exist(tcp->buffer, (int)payload_start, (int)length)
+               ? tvb_get_ptr(tcp->buffer, (int)payload_start, (int)length)
                : NULL;
 }
 
-void wl_mptcp_first_pass(packet_info *pinfo, const proto_node *tcp, const wl_segment_t *segment,
-                         uint32_t payload_start, unsigned direction, const wl_path_record_t *record,
-                         wl_health_t *health)
+void wl_mptcp_first_pass(packet_info *pinfo, const wl_tcp_header_t *tcp,
+                         const wl_segment_t *segment, uint32_t payload_start, unsigned direction,
+                         const wl_path_record_t *record, wl_health_t *health)
 {
     wl_mp_input_t input = {
         .segment = segment,

@@ -30,7 +30,7 @@
 
 #define HTTP_LOOK 4096
 
-static int proto_wirelat = -1;
+static int proto_wirelat = -1, proto_frames = -1;
 static dissector_handle_t handle;
 static int tap_health = -1, tap_stream = -1;
 
@@ -71,6 +71,37 @@ static bool dissects_esp(void)
            bool_preference("esp", "enable_null_encryption_decode_heuristic");
 }
 
+/* What Wireshark is asked for: all that is read here. */
+static void want_all(void)
+{
+    set_postdissector_wanted_hfids(handle, wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT |
+                                                          WL_TOP_LEVEL_NODES |
+                                                          (dissects_esp() ? WL_WANT_LENGTH : 0)));
+}
+
+/* A tree, in the name of our own frames, and what no TCP segment has. */
+static void want_tree(void)
+{
+    GArray *ids = wl_read_wanted(wanted_groups & WL_WANT_MQTTSN);
+
+    g_array_append_val(ids, proto_frames);
+    set_postdissector_wanted_hfids(handle, ids);
+}
+
+static void want_fields(void)
+{
+    bool others_unknown = wl_tcp_front_opened();
+
+    if (wanted_groups == 0) {
+        /* 4.0 builds a tree for the wanted ids of disabled protocols too. */
+        set_postdissector_wanted_hfids(handle, NULL);
+    } else if (others_unknown) {
+        want_tree();
+    } else {
+        want_all();
+    }
+}
+
 /* Inside the scope of a file just opened, or to be dissected again. */
 static void file_opened(void)
 {
@@ -93,12 +124,7 @@ static void file_opened(void)
     matcher.streams = wl_streams_new(pref_pending_stream);
     wl_framing_apply(matcher.health, matcher.streams, wanted_groups & WL_WANT_MQTT,
                      wanted_groups & WL_WANT_KAFKA, reassembles_out_of_order);
-    /* 4.0 builds a tree for the wanted ids of disabled protocols too: ask for nothing then. */
-    set_postdissector_wanted_hfids(
-        handle, wanted_groups == 0
-                    ? NULL
-                    : wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT | WL_TOP_LEVEL_NODES |
-                                     (dissects_esp() ? WL_WANT_LENGTH : 0)));
+    want_fields();
     matcher.kafka = wl_kafka_state_new(pref_long_poll_percent);
     matcher.mqtt =
         wl_mqtt_state_new((int64_t)pref_forward_after_s * 1000000000, pref_forward_publishes);
@@ -211,8 +237,8 @@ static bool is_wanted(wl_item_t item)
 }
 
 typedef struct {
-    proto_node *tcp; /* the innermost */
-    proto_node *ip;  /* v4 or v6, the last before it */
+    const proto_node *tcp; /* the innermost */
+    const field_info *ip;  /* v4 or v6, the last before it */
     bool has_pdu, has_parts;
     bool has_websocket;
     const field_info *http;
@@ -222,7 +248,7 @@ typedef struct {
 static outline_t outline_of(proto_tree *tree)
 {
     outline_t outline = {.tcp = NULL};
-    proto_node *ip = NULL;
+    const field_info *ip = NULL;
 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
@@ -230,7 +256,7 @@ static outline_t outline_of(proto_tree *tree)
         switch (item) {
         case WL_ITEM_IP:
         case WL_ITEM_IPV6:
-            ip = node;
+            ip = PNODE_FINFO(node);
             break;
         case WL_ITEM_TCP:
             outline.tcp = node;
@@ -392,17 +418,18 @@ static bool follow_path(wl_stream_t *stream, unsigned direction, const wl_segmen
 
 /* A data segment of ours: where its bytes lie, and the messages that are complete with it. */
 static void read_payload(packet_info *pinfo, proto_tree *tree, const outline_t *outline,
-                         const wl_segment_t *segment, uint32_t payload_start, wl_stream_t *stream,
+                         const wl_segment_t *segment, uint32_t header_length, wl_stream_t *stream,
                          unsigned direction)
 {
+    const field_info *tcp = PNODE_FINFO(outline->tcp);
     wl_half_t *half = &stream->half[direction];
 
     wl_half_add_segment(matcher.streams, half, segment);
     wl_layout_init(&layout);
     layout.segment = segment;
     layout.half = half;
-    layout.tcp_buffer = PNODE_FINFO(outline->tcp)->ds_tvb;
-    layout.payload_start = payload_start;
+    layout.tcp_buffer = tcp->ds_tvb;
+    layout.payload_start = (uint32_t)tcp->start + header_length;
     for (proto_node *node = tree->first_child; outline->has_parts && node != NULL;
          node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
@@ -443,20 +470,27 @@ static void note_stream(packet_info *pinfo, wl_stream_t *stream)
 
 static void first_pass(packet_info *pinfo, proto_tree *tree)
 {
-    outline_t outline = outline_of(tree);
+    outline_t outline = {.tcp = NULL};
+    wl_tcp_header_t tcp = {.has_tree = true};
     wl_segment_t segment;
     wl_path_record_t record;
     uint32_t payload_start;
     wl_stream_t *stream;
     unsigned direction;
-    bool ours, multipath;
+    bool ours, multipath, has_tcp = wl_tcp_front_header(pinfo, &tcp);
 
+    if (tcp.has_tree) {
+        outline = outline_of(tree);
+    }
+    if (!has_tcp && outline.tcp != NULL) {
+        tcp = wl_read_tcp_node(outline.ip, outline.tcp);
+        has_tcp = true;
+    }
     if (outline.datagram != NULL && pinfo->fd->has_ts) {
         wl_datagrams_take(pinfo, outline.datagram);
         note_forgotten(pinfo->num);
     }
-    if (outline.tcp == NULL || !pinfo->fd->has_ts ||
-        !wl_read_header(pinfo, outline.tcp, &segment, &payload_start)) {
+    if (!has_tcp || !pinfo->fd->has_ts || !wl_read_header(pinfo, &tcp, &segment, &payload_start)) {
         return;
     }
     if (outline.http != NULL) {
@@ -469,19 +503,22 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         }
         return;
     }
-    multipath = wl_mptcp_expects(pinfo, outline.tcp, &segment, payload_start);
+    multipath = wl_mptcp_expects(pinfo, &tcp, &segment, payload_start);
+    if (multipath) {
+        wl_tcp_front_use();
+    }
     if (!ours && !multipath && !pref_all_streams) {
         pass_by(pinfo, &segment);
         return;
     }
-    if (!wl_read_segment(pinfo, outline.ip, outline.tcp, payload_start, &segment) ||
+    if (!wl_read_segment(pinfo, &tcp, payload_start, &segment) ||
         !wl_lookup_stream(pinfo, &segment)) {
         return;
     }
     stream = stream_of(pinfo, &segment);
     direction = wl_stream_direction(stream, &segment);
     if (follow_path(stream, direction, &segment, &record) && multipath) {
-        wl_mptcp_first_pass(pinfo, outline.tcp, &segment, payload_start, direction, &record,
+        wl_mptcp_first_pass(pinfo, &tcp, &segment, payload_start, direction, &record,
                             matcher.health);
         note_forgotten(pinfo->num);
     }
@@ -491,8 +528,8 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
     note_stream(pinfo, stream);
     note_order(stream, direction, &segment);
     wl_match_ack(&matcher, stream, direction, &segment);
-    if (segment.length > 0) {
-        read_payload(pinfo, tree, &outline, &segment, payload_start, stream, direction);
+    if (segment.length > 0 && outline.tcp != NULL) {
+        read_payload(pinfo, tree, &outline, &segment, payload_start - tcp.start, stream, direction);
     }
     if (segment.flags & (WL_TCP_FIN | WL_TCP_RST)) {
         wl_mqtt_closed(&matcher, stream, direction, segment.frame, segment.time_ns,
@@ -548,6 +585,9 @@ static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     }
     was_first = !pinfo->fd->visited;
     if (was_first && tree != NULL) {
+        if (wl_tcp_front_first_frame(tree)) {
+            want_all();
+        }
         first_pass(pinfo, tree);
     }
     show(pinfo, tvb, tree);
@@ -575,10 +615,9 @@ struct pref_module *wl_postdissect_register(void)
 
     proto_wirelat = proto_register_protocol("Wirelat response times", "Wirelat", "wirelat");
     /* In name only, or Wireshark adds a layer to every packet for it. */
-    handle = register_dissector(
-        "wirelat", postdissect,
-        proto_register_protocol_in_name_only("Wirelat response times", "Wirelat (frames)",
-                                             "wirelat.frames", proto_wirelat, FT_PROTOCOL));
+    proto_frames = proto_register_protocol_in_name_only(
+        "Wirelat response times", "Wirelat (frames)", "wirelat.frames", proto_wirelat, FT_PROTOCOL);
+    handle = register_dissector("wirelat", postdissect, proto_frames);
     module = prefs_register_protocol(proto_wirelat, NULL);
     prefs_register_uint_preference(
         module, "pending_per_stream", "Most pending requests per stream",
@@ -621,6 +660,7 @@ struct pref_module *wl_postdissect_register(void)
         "are missing in the table wirelat,streams.",
         10, &pref_stream_frames);
     wl_framing_register(proto_wirelat, module);
+    wl_tcp_front_register();
     wl_datagrams_register(module);
     tap_health = register_tap("wirelat.health");
     tap_stream = register_tap("wirelat.stream");
@@ -635,5 +675,6 @@ void wl_postdissect_handoff(void)
     wl_read_resolve();
     wl_lookup_handoff();
     wl_framing_handoff();
+    wl_tcp_front_handoff();
     wl_datagrams_handoff();
 }

@@ -110,17 +110,18 @@ static bool is_ipv6_fragment(const uint8_t *bytes, uint32_t count)
 /* Bytes from the TCP header to the end of the packet, as IP has it: what follows is padding. False
  * if the rest of the segment is in other fragments. As dissect_ip_v4() and dissect_ipv6() do, a
  * length of 0 is taken for segmentation offload, and one beyond the frame for none. */
-static bool segment_size(const field_info *ip, const field_info *tcp, uint32_t *size)
+static bool segment_size(const wl_tcp_header_t *tcp, uint32_t *size)
 {
+    const field_info *ip = tcp->ip;
     uint32_t before, total = 0;
     const uint8_t *bytes;
 
-    *size = tvb_reported_length(tcp->ds_tvb) - (uint32_t)tcp->start;
+    *size = tvb_reported_length(tcp->buffer) - tcp->start;
     /* The buffer of a reassembled or decrypted packet ends where the packet does. */
-    if (ip == NULL || ip->ds_tvb != tcp->ds_tvb || ip->start + MIN_IP_HEADER > tcp->start) {
+    if (ip == NULL || ip->ds_tvb != tcp->buffer || ip->start + MIN_IP_HEADER > (int)tcp->start) {
         return true;
     }
-    before = (uint32_t)(tcp->start - ip->start);
+    before = tcp->start - (uint32_t)ip->start;
     bytes = tvb_get_ptr(ip->ds_tvb, ip->start, (int)before);
     if (bytes[0] >> 4 == 4) {
         if (be16(bytes + 6) & 0x3FFF) {
@@ -151,16 +152,22 @@ static bool wanted_length(const proto_node *tcp_node, uint32_t *length)
     return false;
 }
 
-bool wl_read_header(const packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
+wl_tcp_header_t wl_read_tcp_node(const field_info *ip, const proto_node *tcp)
+{
+    const field_info *item = PNODE_FINFO(tcp);
+
+    return (wl_tcp_header_t){item->ds_tvb, (uint32_t)item->start, ip, tcp, false, true};
+}
+
+bool wl_read_header(const packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment_t *segment,
                     uint32_t *payload_start)
 {
-    const field_info *tcp = PNODE_FINFO(tcp_node);
     const uint8_t *bytes;
 
-    if (tvb_captured_length_remaining(tcp->ds_tvb, tcp->start) < TCP_MIN_HEADER) {
+    if (tvb_captured_length_remaining(tcp->buffer, (int)tcp->start) < TCP_MIN_HEADER) {
         return false;
     }
-    bytes = tvb_get_ptr(tcp->ds_tvb, tcp->start, TCP_MIN_HEADER);
+    bytes = tvb_get_ptr(tcp->buffer, (int)tcp->start, TCP_MIN_HEADER);
     segment->frame = pinfo->num;
     segment->time_ns = time_of(&pinfo->abs_ts);
     segment->source_port = (uint16_t)be16(bytes);
@@ -169,16 +176,16 @@ bool wl_read_header(const packet_info *pinfo, const proto_node *tcp_node, wl_seg
     segment->ack = be32(bytes + 8);
     segment->flags = bytes[13];
     segment->window = (uint16_t)be16(bytes + 14);
-    *payload_start = (uint32_t)tcp->start + (bytes[12] >> 4) * 4u;
+    *payload_start = tcp->start + (bytes[12] >> 4) * 4u;
     return bytes[12] >> 4 >= TCP_MIN_HEADER / 4;
 }
 
 /* Of all bytes of the header that were captured, four at a time. */
-static uint64_t header_hash(const field_info *tcp, uint32_t header)
+static uint64_t header_hash(const wl_tcp_header_t *tcp, uint32_t header)
 {
-    uint32_t captured = (uint32_t)tvb_captured_length_remaining(tcp->ds_tvb, tcp->start);
+    uint32_t captured = (uint32_t)tvb_captured_length_remaining(tcp->buffer, (int)tcp->start);
     uint32_t count = MIN(header, captured) / 4;
-    const uint8_t *bytes = tvb_get_ptr(tcp->ds_tvb, tcp->start, (int)count * 4);
+    const uint8_t *bytes = tvb_get_ptr(tcp->buffer, (int)tcp->start, (int)count * 4);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
     for (uint32_t i = 0; i < count; i++) {
@@ -190,17 +197,16 @@ static uint64_t header_hash(const field_info *tcp, uint32_t header)
     return hash;
 }
 
-bool wl_read_segment(const packet_info *pinfo, const proto_node *ip_node,
-                     const proto_node *tcp_node, uint32_t payload_start, wl_segment_t *segment)
+bool wl_read_segment(const packet_info *pinfo, const wl_tcp_header_t *tcp, uint32_t payload_start,
+                     wl_segment_t *segment)
 {
-    const field_info *tcp = PNODE_FINFO(tcp_node);
-    uint32_t size, header = payload_start - (uint32_t)tcp->start;
+    uint32_t size, header = payload_start - tcp->start;
 
-    if (!segment_size(ip_node != NULL ? PNODE_FINFO(ip_node) : NULL, tcp, &size) || size < header) {
+    if (tcp->is_fragment || !segment_size(tcp, &size) || size < header) {
         return false;
     }
     segment->length = size - header;
-    if (reads_length && !wanted_length(tcp_node, &segment->length)) {
+    if (reads_length && tcp->node != NULL && !wanted_length(tcp->node, &segment->length)) {
         return false;
     }
     segment->header_hash = segment->length > 0 ? header_hash(tcp, header) : 0;

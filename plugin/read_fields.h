@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "match_kafka.h"
 #include "match_mqtt.h"
+#include "tcp_front.h"
 
 /* Every item we look for: field or protocol name, and why it is wanted. X(id, name, group).
  * The headers of MQTT and Kafka are not among them: a wanted field costs more on every packet of
@@ -72,16 +73,19 @@ static inline wl_item_t wl_read_item(const field_info *finfo)
                                                     : WL_ITEM_NONE;
 }
 
-/* The TCP header of the innermost "tcp" node, in two steps: other traffic needs but the first.
+/* The header that a "tcp" node stands for. ip: the "ip" or "ipv6" node before it, or NULL. */
+wl_tcp_header_t wl_read_tcp_node(const field_info *ip, const proto_node *tcp);
+
+/* A TCP header, in two steps: other traffic needs but the first.
  * The first sets frame, time, ports, numbers, flags and window, and where the payload starts in the
- * node's data source; false when there is no such header, or it was not captured. The time is
- * WL_NO_TIME when it lies centuries off.
- * The second sets length, header hash and source address (which points into pinfo). ip_node: the
- * "ip" or "ipv6" node before it, or NULL. False when the segment is part of an IP fragment. */
-bool wl_read_header(const packet_info *pinfo, const proto_node *tcp_node, wl_segment_t *segment,
+ * header's buffer; false when the header was not captured. The time is WL_NO_TIME when it lies
+ * centuries off.
+ * The second sets length, header hash and source address (which points into pinfo). False when the
+ * segment is part of an IP fragment. */
+bool wl_read_header(const packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment_t *segment,
                     uint32_t *payload_start);
-bool wl_read_segment(const packet_info *pinfo, const proto_node *ip_node,
-                     const proto_node *tcp_node, uint32_t payload_start, wl_segment_t *segment);
+bool wl_read_segment(const packet_info *pinfo, const wl_tcp_header_t *tcp, uint32_t payload_start,
+                     wl_segment_t *segment);
 
 /* The PDU's captured bytes, at most `limit`; NULL and *count 0 when there are none. */
 const uint8_t *wl_read_bytes(const field_info *pdu, uint32_t limit, uint32_t *count);

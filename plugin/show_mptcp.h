@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "health.h"
 #include "match_mptcp.h"
+#include "tcp_front.h"
 
 struct pref_module;
 
@@ -39,12 +40,12 @@ void wl_mptcp_closed(void);
 
 /* First pass. Whether the segment has MPTCP options or is of a stream that had; if so, its stream
  * is set. What follows must be called next, if it is. */
-bool wl_mptcp_expects(packet_info *pinfo, const proto_node *tcp, wl_segment_t *segment,
+bool wl_mptcp_expects(packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment_t *segment,
                       uint32_t payload_start);
 /* `record`: what TCP itself says of the segment. */
-void wl_mptcp_first_pass(packet_info *pinfo, const proto_node *tcp, const wl_segment_t *segment,
-                         uint32_t payload_start, unsigned direction, const wl_path_record_t *record,
-                         wl_health_t *health);
+void wl_mptcp_first_pass(packet_info *pinfo, const wl_tcp_header_t *tcp,
+                         const wl_segment_t *segment, uint32_t payload_start, unsigned direction,
+                         const wl_path_record_t *record, wl_health_t *health);
 /* What was left out at a bound so far. */
 uint64_t wl_mptcp_forgotten(void);
 

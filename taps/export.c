@@ -173,6 +173,8 @@ static void write_marked(wl_export_t *export)
     unsigned count;
     data_t data;
 
+    /* Or an export to standard output would stand in the middle of a statistic printed before. */
+    fflush(stdout);
     if (!export->headed) {
         write_header(export);
     }

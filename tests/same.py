@@ -17,8 +17,8 @@ def names():
     """The names after -z of all our tables, and the display filter of all that is ours."""
     tables = [line.strip() for line in harness.listing("-z", "help") if line.strip().startswith(
         ("mqtt,", "kafka,", "mqttsn,", "mptcp,", "wirelat,"))]
-    protocols = sorted({line.split("\t")[2] for line in harness.listing("-G", "protocols")
-                        if line.split("\t")[2].startswith("wirelat.")} - {"wirelat.frames"})
+    protocols = sorted({line.split("\t")[4] for line in harness.listing("-G", "fields")
+                        if line.startswith("F\t") and line.split("\t")[4].startswith("wirelat.")})
     assert len(tables) > 15 and len(protocols) >= 4
     return ([part for name in tables if name != "wirelat,exchanges" for part in ("-z", name)],
             protocols)
@@ -35,7 +35,7 @@ def our_fields():
 
 
 def export():
-    return ["-q", "-z", "wirelat,exchanges,/dev/stdout"]
+    return ["-q", "-z", "wirelat,exchanges,-"]
 
 
 ALL_STREAMS = (*harness.REASSEMBLE, "-o", "wirelat.all_streams:TRUE")

@@ -538,3 +538,14 @@ def test_pandas():
     assert "Publish QoS 1" in printed
     types = ast.literal_eval(types)
     assert types["answer_first_ns"] == "Int64" and types["client_id"] == "string"
+
+
+def test_standard_output_keeps_other_statistics_whole():
+    """More of them than the C library holds back, printed before."""
+    others = [part for name in ("expert", "conv,tcp", "endpoints,tcp", "endpoints,ip", "io,phs")
+              for part in ("-z", name)]
+    export = harness.tshark(SAMPLE, "-q", "-z", "wirelat,exchanges,-").out
+    other = harness.tshark(SAMPLE, "-q", *others).out
+    both = harness.tshark(SAMPLE, "-q", "-z", "wirelat,exchanges,-", *others).out
+    assert len(other) > 4096
+    assert both == other + export
