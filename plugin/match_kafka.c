@@ -340,6 +340,14 @@ static void match_response(wl_matcher_t *matcher, const wl_kafka_message_t *mess
     stream->busy_until_ns[requester] = message->message.last_ns + pause_ns;
 }
 
+void wl_kafka_prefetch(const wl_matcher_t *matcher, const wl_kafka_message_t *message)
+{
+    unsigned direction = message->message.direction;
+
+    wl_pending_prefetch(matcher->pending,
+                        request_key(message, message->is_request ? direction : !direction));
+}
+
 bool wl_kafka_match(wl_matcher_t *matcher, const wl_kafka_message_t *message)
 {
     if (!plausible(message)) {

@@ -27,4 +27,7 @@ typedef struct {
  * the message (a health finding): it then opened and closed nothing. */
 bool wl_kafka_match(wl_matcher_t *matcher, const wl_kafka_message_t *message);
 
+/* Has what the matching of this message will look up fetched, while its place is found. */
+void wl_kafka_prefetch(const wl_matcher_t *matcher, const wl_kafka_message_t *message);
+
 #endif

@@ -348,6 +348,17 @@ static void match_auth(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
     }
 }
 
+void wl_mqtt_prefetch(const wl_matcher_t *matcher, const wl_mqtt_message_t *message)
+{
+    unsigned type = wl_mqtt_type(message), direction = message->message.direction;
+    bool asks = rules[type].role == REQUEST || type == WL_PUBREL;
+
+    if (message->has_id) {
+        wl_pending_prefetch(matcher->pending, key_of(message, asks ? direction : !direction,
+                                                     rules[type].kind, message->id));
+    }
+}
+
 bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message)
 {
     unsigned type = wl_mqtt_type(message);

@@ -65,6 +65,9 @@ static inline unsigned wl_mqtt_type(const wl_mqtt_message_t *message)
  * packet (a health finding): it then opened and closed nothing. */
 bool wl_mqtt_match(wl_matcher_t *matcher, const wl_mqtt_message_t *message);
 
+/* Has what the matching of this packet will look up fetched, while its place is found. */
+void wl_mqtt_prefetch(const wl_matcher_t *matcher, const wl_mqtt_message_t *message);
+
 /* The connection was closed (FIN), or reset, in this direction: ends what no DISCONNECT has ended.
  * To be called after the frame's packets. */
 void wl_mqtt_closed(wl_matcher_t *matcher, wl_stream_t *stream, unsigned direction, uint32_t frame,

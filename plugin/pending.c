@@ -289,6 +289,20 @@ wl_pending_result_t wl_pending_add(wl_pending_t *pt, wl_key_t key, uint32_t valu
     return result;
 }
 
+void wl_pending_prefetch(const wl_pending_t *pt, wl_key_t key)
+{
+    __builtin_prefetch(&pt->slots[key_hash(key) & (pt->slot_count - 1)]);
+}
+
+/* Of the answered keys that are forgotten next: the slot of the first, and the second itself. */
+static void prefetch_forgotten(const wl_pending_t *pt)
+{
+    const entry_t *oldest = entry_at(pt, pt->answered.oldest);
+
+    wl_pending_prefetch(pt, oldest->key);
+    __builtin_prefetch(entry_at(pt, oldest->links[IN_TABLE].next));
+}
+
 wl_pending_result_t wl_pending_find(const wl_pending_t *pt, wl_key_t key, uint32_t *value)
 {
     uint32_t index = look_up(pt, key);
@@ -322,6 +336,7 @@ wl_pending_result_t wl_pending_take(wl_pending_t *pt, wl_key_t key, uint32_t *va
 
         queue_remove(pt, &pt->answered, oldest, IN_TABLE);
         entry_free(pt, oldest);
+        prefetch_forgotten(pt);
     }
     return WL_PENDING_FOUND;
 }

@@ -54,6 +54,9 @@ void wl_pending_free(wl_pending_t *pt);
 /* Returns NEW or REUSED. O(1). May evict the oldest request of the stream, or of all. */
 wl_pending_result_t wl_pending_add(wl_pending_t *pt, wl_key_t key, uint32_t value, uint32_t *old);
 
+/* Has the memory that a key leads to fetched while something else is done. */
+void wl_pending_prefetch(const wl_pending_t *pt, wl_key_t key);
+
 /* Looks without changing or counting. Returns FOUND, DUPLICATE or ORPHAN. O(1). */
 wl_pending_result_t wl_pending_find(const wl_pending_t *pt, wl_key_t key, uint32_t *value);
 

@@ -200,14 +200,29 @@ static void place(packet_info *pinfo, const field_info *pdu, wl_message_t *messa
     }
 }
 
-static void match_mqtt(packet_info *pinfo, const field_info *pdu, const wl_message_t *common,
+/* Whose messages a segment completes. */
+typedef struct {
+    const wl_segment_t *segment;
+    wl_stream_t *stream;
+    unsigned direction;
+} sender_t;
+
+/* What all messages have. Written in place: to copy what was just written waits for it. */
+#define MESSAGE_OF(sender)                                                       \
+    {                                                                            \
+        .stream = (sender)->stream, .direction = (sender)->direction,            \
+        .frame = (sender)->segment->frame, .last_ns = (sender)->segment->time_ns \
+    }
+
+static void match_mqtt(packet_info *pinfo, const field_info *pdu, const sender_t *sender,
                        unsigned *first_seq)
 {
-    wl_mqtt_message_t mqtt = {.message = *common};
+    wl_mqtt_message_t mqtt = {.message = MESSAGE_OF(sender)};
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
     const uint8_t *bytes = wl_read_bytes(pdu, INT32_MAX, &count);
 
     if (wl_read_mqtt(bytes, count, captured, matcher.store, &mqtt)) {
+        wl_mqtt_prefetch(&matcher, &mqtt);
         place(pinfo, pdu, &mqtt.message, first_seq);
         mqtt.sender_is_server = pinfo->srcport == wl_framing_server_port(pinfo);
         name_mqtt_broker(pinfo, &mqtt.message.stream->mqtt, mqtt.sender_is_server);
@@ -215,15 +230,16 @@ static void match_mqtt(packet_info *pinfo, const field_info *pdu, const wl_messa
     }
 }
 
-static void match_kafka(packet_info *pinfo, const field_info *pdu, const wl_message_t *common,
+static void match_kafka(packet_info *pinfo, const field_info *pdu, const sender_t *sender,
                         unsigned *first_seq)
 {
-    wl_kafka_message_t kafka = {.message = *common,
+    wl_kafka_message_t kafka = {.message = MESSAGE_OF(sender),
                                 .is_request = pinfo->destport == wl_framing_server_port(pinfo)};
     uint32_t count, captured = (uint32_t)MAX(pdu->length, 0);
     const uint8_t *bytes = wl_read_bytes(pdu, INT32_MAX, &count);
 
     if (wl_read_kafka(bytes, count, captured, matcher.store, &kafka)) {
+        wl_kafka_prefetch(&matcher, &kafka);
         place(pinfo, pdu, &kafka.message, first_seq);
         name_broker(pinfo, &kafka);
         wl_kafka_match(&matcher, &kafka);
@@ -308,10 +324,7 @@ static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t 
                        wl_stream_t *stream, unsigned direction)
 {
     wl_half_t *half = &stream->half[direction];
-    wl_message_t common = {.stream = stream,
-                           .direction = direction,
-                           .frame = segment->frame,
-                           .last_ns = segment->time_ns};
+    const sender_t sender = {segment, stream, direction};
     unsigned first_seq = segment->seq;
 
     for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
@@ -321,9 +334,9 @@ static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t 
             continue;
         }
         if (item == WL_ITEM_MQTT) {
-            match_mqtt(pinfo, PNODE_FINFO(node), &common, &first_seq);
+            match_mqtt(pinfo, PNODE_FINFO(node), &sender, &first_seq);
         } else {
-            match_kafka(pinfo, PNODE_FINFO(node), &common, &first_seq);
+            match_kafka(pinfo, PNODE_FINFO(node), &sender, &first_seq);
         }
     }
     wl_half_forget_before(half, first_seq, segment->frame);

@@ -3,7 +3,7 @@
  *
  * While tshark reads a file for the first time nobody sees a table before its end. To look at every
  * record at once would let the code and the rows of all tables drive Wireshark's own data out of the
- * processor's caches with every frame; a thousand records in a row cost a third of it.
+ * processor's caches with every frame; tens of thousands in a row cost a third of it.
  *
  *   tap --record 17--> put: [17, 18)   --18--> [17, 19)  ...  full, or a record missing: all taken
  *   draw --> catch_up: what is left
