@@ -13,6 +13,7 @@
 #include "tcp_front.h"
 
 #include <epan/tap.h>
+#include <wiretap/wtap.h>
 #include <wsutil/report_message.h>
 
 #include "cursor.h"
