@@ -109,4 +109,6 @@ def test_results_are_those_with_all_trees(mixed, reading):
 def test_others_see_what_they_would_without_us(plain_mixed, arguments):
     plain = harness.tshark(plain_mixed, *arguments, with_plugin=False).out
     ours = harness.tshark(plain_mixed, *arguments).out
+    # A hierarchy of 4.6 has our protocols too.
+    ours = "".join(line for line in ours.splitlines(keepends=True) if " wirelat." not in line)
     assert plain.count("\n") > 5 and ours == plain
