@@ -23,9 +23,9 @@
 
 typedef struct wl_packed_log wl_packed_log_t;
 
-/* A record has `count` numbers. The first of them is the frame, which never decreases. The first `near` of them are kept as differences
- * from the record before, which says that they are near to it: the frame at least. Memory is of the
- * pool. */
+/* A record has `count` numbers, of which the first is the frame, which never decreases. The first
+ * `near` of them, the frame at least, are kept as differences from the record before. Memory is of
+ * the pool. */
 wl_packed_log_t *wl_packed_log_new(wl_pool_t *pool, unsigned count, unsigned near);
 /* NULL is allowed; before the pool. */
 void wl_packed_log_free(wl_packed_log_t *log);

@@ -329,7 +329,7 @@ static void take_item(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
 
 static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context)
 {
-    int64_t rel_ns = context->record->rel_ns;
+    int64_t rel_ns = context->record->rel_ns, seconds = rel_ns / 1000000000;
 
     for (unsigned side = 0; side < 2; side++) {
         state_t *state = rows->state[side];
@@ -338,7 +338,7 @@ static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
             state->started = true;
             state->start_ns = context->time_ns;
             wl_table_set_real(table, rows->row[side], START,
-                              (double)(rel_ns / 1000000000) + (double)(rel_ns % 1000000000) / 1e9);
+                              (double)seconds + (double)(rel_ns % 1000000000) / 1e9);
         }
         state->last_ns = context->time_ns;
     }
