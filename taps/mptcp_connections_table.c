@@ -221,9 +221,10 @@ static void write(wl_table_t *table, wl_row_t *row)
     wl_table_set_real(table, row, DURATION, (double)MAX(state->last_ns - state->start_ns, 0) / 1e9);
     wl_table_set_real(table, row, UNIQUE, state->unique);
     wl_table_set_real(table, row, ACKED, state->acked);
-    if (state->data_started && span_ns > 0) {
-        wl_table_set_real(table, row, GOODPUT, state->acked * 8e3 / (double)span_ns);
-    }
+    /* Also back to 0: clocks that jump take a span away that there was when it was written before. */
+    wl_table_set_real(table, row, GOODPUT,
+                      state->data_started && span_ns > 0 ? state->acked * 8e3 / (double)span_ns
+                                                         : 0);
     wl_table_set_uint(table, row, SWITCHES, state->switches);
     wl_mp_write_times(table, row, DACK_RTT, &state->dack);
     wl_mp_write_times(table, row, MAP_RTT, &state->map);
