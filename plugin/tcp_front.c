@@ -45,7 +45,8 @@ static enum {
     SOME_TREES,
 } trees;
 static bool in_use;
-static proto_tree *root; /* kept from Ethernet, for TCP */
+static proto_tree *root; /* kept from Ethernet, for TCP of the same frame */
+static uint32_t root_frame;
 static uint32_t header_frame;
 static wl_tcp_header_t header;
 static uint8_t spoken_ports[65536 / 8]; /* a bit each: a dissector may be called for payload */
@@ -156,10 +157,11 @@ static bool needs_tree(tvbuff_t *tvb)
 
 static int dissect_tcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    if (root != NULL) {
+    /* A frame whose TCP was not reached has left it, and its tree may be gone by now. */
+    if (root != NULL && root_frame == pinfo->num && !pinfo->fd->visited) {
         tree = root;
-        root = NULL;
     }
+    root = NULL;
     /* In no item of another protocol's, and no copy in an error message. */
     if (!pinfo->fd->visited && tree != NULL && tree->parent == NULL && !pinfo->flags.in_error_pkt) {
         header_frame = pinfo->num;
@@ -186,9 +188,10 @@ static bool carries_tcp(tvbuff_t *tvb)
 
 static int dissect_eth(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data)
 {
-    root = NULL; /* what an exception may have left */
+    root = NULL;
     if (!pinfo->fd->visited && tree != NULL && tree->parent == NULL && carries_tcp(tvb)) {
         root = tree;
+        root_frame = pinfo->num;
         tree = NULL;
     }
     return call_dissector_with_data(fronts[ETH].real, tvb, pinfo, tree, data);

@@ -112,3 +112,17 @@ def test_others_see_what_they_would_without_us(plain_mixed, arguments):
     # A hierarchy of 4.6 has our protocols too.
     ours = "".join(line for line in ours.splitlines(keepends=True) if " wirelat." not in line)
     assert plain.count("\n") > 5 and ours == plain
+
+
+def test_a_frame_whose_tcp_is_not_reached_leaves_no_tree(tmp_path):
+    """The last frame of the first pass is a fragment; the second begins with TCP not on Ethernet."""
+    from scapy.layers.inet import IP
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
+    from scapy.utils import wrpcap
+    fragment, capture = tmp_path / "fragment.pcap", tmp_path / "both.pcapng"
+    wrpcap(str(fragment), [Ether() / IP(src="192.0.2.1", dst="192.0.2.2", proto=6, frag=100,
+                                        flags="MF") / Raw(b"x" * 64)])
+    subprocess.run(["mergecap", "-a", "-w", capture, MPTCP, fragment], check=True)
+    text = harness.tshark(capture, "-2", "-q", "-z", "mptcp,connections").out
+    assert harness.tables(text)["MPTCP Connections"]
