@@ -33,11 +33,15 @@ typedef struct {
 /* What is kept of an event. */
 enum {
     LOG_FRAME,
-    LOG_SUBJECT, /* index of its note if it has one, else of the exchange */
-    LOG_NEAR,    /* those above are near to the record before */
-    LOG_EVENT = LOG_NEAR,
-    LOG_NUMBERS
+    LOG_WHAT, /* the event, and above LOG_EVENT_BITS the index of its note if it has one, else of the
+                 exchange */
+    LOG_NUMBERS,
+    LOG_NEAR = LOG_NUMBERS /* all are near to the record before */
 };
+
+#define LOG_EVENT_BITS 4
+#define LOG_EVENTS ((1u << LOG_EVENT_BITS) - 1)
+G_STATIC_ASSERT(WL_EVENT_COUNT <= LOG_EVENTS + 1);
 
 typedef struct {
     uint32_t frame;
@@ -219,8 +223,8 @@ int64_t wl_store_far_ns(const wl_store_t *store, int32_t index)
 void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id)
 {
     wl_packed_log_add(
-        store->log,
-        (uint64_t[LOG_NUMBERS]){[LOG_FRAME] = frame, [LOG_SUBJECT] = id, [LOG_EVENT] = event});
+        store->log, (uint64_t[LOG_NUMBERS]){
+                        [LOG_FRAME] = frame, [LOG_WHAT] = (uint64_t)id << LOG_EVENT_BITS | event});
     if (event == WL_EVENT_DUPLICATE) {
         g_hash_table_insert(store->duplicates, GUINT_TO_POINTER(id),
                             GUINT_TO_POINTER(wl_store_duplicates(store, id) + 1));
@@ -258,6 +262,11 @@ uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *coun
     return first;
 }
 
+uint32_t wl_store_event_count(const wl_store_t *store)
+{
+    return wl_packed_log_length(store->log);
+}
+
 size_t wl_store_log_bytes(const wl_store_t *store)
 {
     return wl_packed_log_bytes(store->log);
@@ -267,8 +276,8 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
 {
     const uint64_t *numbers = wl_packed_log_at(store->log, index);
 
-    record->event = (wl_event_t)numbers[LOG_EVENT];
-    record->id = (wl_exchange_id_t)numbers[LOG_SUBJECT];
+    record->event = (wl_event_t)(numbers[LOG_WHAT] & LOG_EVENTS);
+    record->id = (wl_exchange_id_t)(numbers[LOG_WHAT] >> LOG_EVENT_BITS);
     record->note = NULL;
     if (record->event >= WL_EVENT_AUTH) {
         record->note = arena_get(&store->notes, record->id);
@@ -277,6 +286,7 @@ void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record
     record->ex = wl_store_get(store, record->id);
     record->store = store;
     record->number = index;
+    record->frame = (uint32_t)numbers[LOG_FRAME];
 }
 
 wl_legs_t *wl_store_add_legs(wl_store_t *store, wl_exchange_t *ex)

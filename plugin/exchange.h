@@ -213,7 +213,12 @@ typedef struct {
     const wl_store_t *store;
     const wl_mqtt_note_t *note; /* of WL_EVENT_AUTH and later ones, else NULL */
     uint32_t number;            /* of the event in the log */
+    uint32_t frame;             /* it happened on */
 } wl_record_t;
+
+/* So many of a frame are tapped. Wireshark's queue takes 5,000 records of all taps, and would drop the
+ * rest with a warning. */
+#define WL_MOST_TAPPED 4500u
 
 /* What was counted but belongs to no exchange. */
 typedef struct {
@@ -242,6 +247,7 @@ void wl_store_log_note(wl_store_t *store, uint32_t frame, wl_event_t event,
 const wl_mqtt_note_t *wl_store_session(const wl_store_t *store, const wl_exchange_t *ex);
 /* The log entries of a frame: the index of the first, their number in *count (0 if none). */
 uint32_t wl_store_events(const wl_store_t *store, uint32_t frame, uint32_t *count);
+uint32_t wl_store_event_count(const wl_store_t *store);
 size_t wl_store_log_bytes(const wl_store_t *store); /* what the log takes */
 void wl_store_event(const wl_store_t *store, uint32_t index, wl_record_t *record);
 

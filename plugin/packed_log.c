@@ -95,37 +95,51 @@ static uint64_t *recent(const wl_packed_log_t *log, uint32_t number)
     return log->recent + (size_t)(number % WL_PACKED_RECENT) * log->count;
 }
 
+/* Writes one number of a record; returns its half-byte. */
+static inline uint32_t pack(uint64_t number, uint8_t **at)
+{
+    uint64_t word = GUINT64_TO_LE(number);
+    /* Reckoned, not branched at: nobody could foresee which way. */
+    unsigned is_long = number >= INLINE;
+    unsigned bytes = is_long * ((71 - (unsigned)__builtin_clzll(number | 1)) / 8);
+
+    memcpy(*at, &word, sizeof word);
+    *at += bytes;
+    return ((uint32_t)number & (is_long - 1)) + is_long * (INLINE - 1) + bytes;
+}
+
 void wl_packed_log_add(wl_packed_log_t *log, const uint64_t *numbers)
 {
-    uint64_t *kept = recent(log, log->length);
-    unsigned halves_bytes = (log->count + 1) / 2;
+    uint64_t *kept = recent(log, log->length), *newest = log->newest;
+    /* Not looked up again behind each byte that is written. */
+    unsigned count = log->count, near = log->near, halves_bytes = (count + 1) / 2, i = 0;
     uint32_t halves = 0;
-    uint8_t *at;
+    uint8_t *start, *at;
 
-    if (log->length == 0 || numbers[0] != log->newest[0]) {
+    if (log->length == 0 || numbers[0] != newest[0]) {
         log->newest_first = log->length;
     }
     if (log->length % BLOCK == 0) {
         begin_block(log, numbers[0]);
     }
-    at = log->at + halves_bytes;
-    for (unsigned i = 0; i < log->count; i++) {
+    start = log->at;
+    at = start + halves_bytes;
+    /* Kept one by one, not all at once: they were written just now one by one, and the processor would
+     * wait until all of that has reached its cache. */
+    for (; i < near; i++) {
         uint64_t given = numbers[i];
-        uint64_t number = i < log->near ? folded(given - log->newest[i]) : given;
-        uint64_t word = GUINT64_TO_LE(number);
-        /* Reckoned, not branched at: nobody could foresee which way. */
-        unsigned is_long = number >= INLINE;
-        unsigned bytes = is_long * ((71 - (unsigned)__builtin_clzll(number | 1)) / 8);
 
-        halves |= (((uint32_t)number & (is_long - 1)) + is_long * (INLINE - 1) + bytes) << (i * 4);
-        memcpy(at, &word, sizeof word);
-        at += bytes;
-        /* Not all at once: they were written just now one by one, and the processor would wait until
-         * all of that has reached its cache. */
-        log->newest[i] = kept[i] = given;
+        halves |= pack(folded(given - newest[i]), &at) << (i * 4);
+        newest[i] = kept[i] = given;
     }
-    for (unsigned i = 0; i < halves_bytes; i++) {
-        log->at[i] = (uint8_t)(halves >> (i * 8));
+    for (; i < count; i++) {
+        uint64_t given = numbers[i];
+
+        halves |= pack(given, &at) << (i * 4);
+        newest[i] = kept[i] = given;
+    }
+    for (i = 0; i < halves_bytes; i++) {
+        start[i] = (uint8_t)(halves >> (i * 8));
     }
     log->at = at;
     /* What comes next is not in the processor's caches: it is asked for before it is needed. */
@@ -149,11 +163,23 @@ static const uint64_t masks[] = {0,
                                  0xffffffffffffff,
                                  0xffffffffffffffff};
 
+/* Reads one number of a record. */
+static inline uint64_t unpack(unsigned half, const uint8_t **at)
+{
+    unsigned is_long = half >= INLINE, bytes = is_long * (half - (INLINE - 1));
+    uint64_t word;
+
+    memcpy(&word, *at, sizeof word);
+    *at += bytes;
+    return (GUINT64_FROM_LE(word) & masks[bytes]) + (half & (is_long - 1));
+}
+
 /* On to the next record, which there must be. */
 static void step(const wl_packed_log_t *log, cursor_t *cursor)
 {
     const uint8_t *at;
     uint32_t halves;
+    unsigned i = 0;
 
     cursor->number++;
     if (cursor->number % BLOCK == 0) {
@@ -166,15 +192,11 @@ static void step(const wl_packed_log_t *log, cursor_t *cursor)
     memcpy(&halves, cursor->at, sizeof halves);
     halves = GUINT32_FROM_LE(halves);
     at = cursor->at + (log->count + 1) / 2;
-    for (unsigned i = 0; i < log->count; i++, halves >>= 4) {
-        unsigned half = halves & 15, is_long = half >= INLINE;
-        unsigned bytes = is_long * (half - (INLINE - 1));
-        uint64_t word, number;
-
-        memcpy(&word, at, sizeof word);
-        number = (GUINT64_FROM_LE(word) & masks[bytes]) + (half & (is_long - 1));
-        at += bytes;
-        cursor->numbers[i] = i < log->near ? cursor->numbers[i] + unfolded(number) : number;
+    for (; i < log->near; i++, halves >>= 4) {
+        cursor->numbers[i] += unfolded(unpack(halves & 15, &at));
+    }
+    for (; i < log->count; i++, halves >>= 4) {
+        cursor->numbers[i] = unpack(halves & 15, &at);
     }
     cursor->at = at;
 }

@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     wl_key_t key;
     uint32_t value;
-    link_t links[2]; /* links[IN_STREAM].previous is ANSWERED once it is */
+    link_t links[2]; /* links[IN_STREAM] is ANSWERED and the key's hash once it is */
 } entry_t;
 
 G_STATIC_ASSERT(sizeof(entry_t) == 32);
@@ -52,14 +52,22 @@ struct wl_pending {
     wl_pending_counters_t counters;
 };
 
-static uint32_t key_hash(wl_key_t key)
-{
-    return wl_hash_bytes(&key, sizeof key); /* three words, no padding */
-}
-
 static bool key_equal(wl_key_t a, wl_key_t b)
 {
     return a.id == b.id && a.stream == b.stream && a.space == b.space;
+}
+
+/* A message asks for its key several times in a row. */
+static uint32_t key_hash(wl_key_t key)
+{
+    static wl_key_t last;
+    static uint32_t hash;
+
+    if (hash == 0 || !key_equal(key, last)) {
+        last = key;
+        hash = wl_hash_bytes(&key, sizeof key); /* three words, no padding */
+    }
+    return hash;
 }
 
 static entry_t *entry_at(const wl_pending_t *pt, uint32_t index)
@@ -78,6 +86,12 @@ static queue_t *stream_queue(wl_pending_t *pt, uint32_t number)
 static bool is_pending(const entry_t *entry)
 {
     return entry->links[IN_STREAM].previous != ANSWERED;
+}
+
+/* The hash of its key. */
+static uint32_t entry_hash(const entry_t *entry)
+{
+    return is_pending(entry) ? key_hash(entry->key) : entry->links[IN_STREAM].next;
 }
 
 /* Slots. */
@@ -152,9 +166,11 @@ static void file(wl_pending_t *pt, uint32_t index, wl_key_t key)
     pt->taken++;
 }
 
-static void unfile(wl_pending_t *pt, wl_key_t key)
+static void unfile(wl_pending_t *pt, uint32_t index)
 {
-    slot_free(pt, slot_of(pt, key, key_hash(key)));
+    const entry_t *entry = entry_at(pt, index);
+
+    slot_free(pt, slot_of(pt, entry->key, entry_hash(entry)));
 }
 
 static uint32_t entry_new(wl_pending_t *pt)
@@ -174,7 +190,7 @@ static void entry_free(wl_pending_t *pt, uint32_t index)
 {
     entry_t *entry = entry_at(pt, index);
 
-    unfile(pt, entry->key);
+    unfile(pt, index);
     entry->links[IN_TABLE].next = pt->free_entry;
     pt->free_entry = index;
 }
@@ -289,9 +305,14 @@ wl_pending_result_t wl_pending_add(wl_pending_t *pt, wl_key_t key, uint32_t valu
     return result;
 }
 
+static void prefetch_slot(const wl_pending_t *pt, uint32_t hash)
+{
+    __builtin_prefetch(&pt->slots[hash & (pt->slot_count - 1)]);
+}
+
 void wl_pending_prefetch(const wl_pending_t *pt, wl_key_t key)
 {
-    __builtin_prefetch(&pt->slots[key_hash(key) & (pt->slot_count - 1)]);
+    prefetch_slot(pt, key_hash(key));
 }
 
 /* Of the answered keys that are forgotten next: the slot of the first, and the second itself. */
@@ -299,7 +320,7 @@ static void prefetch_forgotten(const wl_pending_t *pt)
 {
     const entry_t *oldest = entry_at(pt, pt->answered.oldest);
 
-    wl_pending_prefetch(pt, oldest->key);
+    prefetch_slot(pt, entry_hash(oldest));
     __builtin_prefetch(entry_at(pt, oldest->links[IN_TABLE].next));
 }
 
@@ -329,7 +350,7 @@ wl_pending_result_t wl_pending_take(wl_pending_t *pt, wl_key_t key, uint32_t *va
     }
     pt->counters.answered++;
     detach(pt, index);
-    entry_at(pt, index)->links[IN_STREAM].previous = ANSWERED;
+    entry_at(pt, index)->links[IN_STREAM] = (link_t){ANSWERED, key_hash(key)};
     queue_push(pt, &pt->answered, index, IN_TABLE);
     if (pt->answered.count > WL_PENDING_ANSWERED_MAX) {
         uint32_t oldest = pt->answered.oldest;
@@ -355,7 +376,7 @@ void wl_pending_rekey(wl_pending_t *pt, wl_key_t from, wl_key_t to)
         entry_free(pt, answered);
     }
     queue_remove(pt, stream_queue(pt, from.stream), index, IN_STREAM);
-    unfile(pt, from);
+    unfile(pt, index);
     file(pt, index, to);
     stream = stream_queue(pt, to.stream);
     queue_push(pt, stream, index, IN_STREAM);

@@ -15,6 +15,7 @@
 #include <epan/prefs-int.h>
 #include <epan/tap.h>
 #include <epan/to_str.h>
+#include <wsutil/report_message.h>
 
 #include "datagrams.h"
 #include "framing.h"
@@ -585,6 +586,13 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
 
         wl_store_event(matcher.store, first + i, record);
         wl_show_event(shown[record->ex->proto], pinfo, tvb, tree, record);
+        if (i < WL_MOST_TAPPED) {
+            tap_queue_packet(shown[record->ex->proto]->tap, pinfo, record);
+        }
+    }
+    if (was_first && count > WL_MOST_TAPPED) {
+        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_FORGOTTEN,
+                       (int32_t)(count - WL_MOST_TAPPED));
     }
     wl_mptcp_show(pinfo, tvb, tree, paths);
     tap_findings(pinfo);
@@ -620,6 +628,16 @@ const wl_paths_t *wl_postdissect_paths(void)
 bool wl_postdissect_was_first(void)
 {
     return was_first;
+}
+
+bool wl_in_tshark(void)
+{
+    static int is_tshark = -1;
+
+    if (is_tshark < 0) {
+        is_tshark = g_ascii_strcasecmp(get_friendly_program_name(), "tshark") == 0;
+    }
+    return is_tshark == 1;
 }
 
 struct pref_module *wl_postdissect_register(void)

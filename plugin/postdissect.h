@@ -21,5 +21,8 @@ const struct wl_store *wl_postdissect_store(void);
 const struct wl_paths *wl_postdissect_paths(void);
 /* Whether the last frame was dissected for the first time; its taps cannot tell any more. */
 bool wl_postdissect_was_first(void);
+/* Only tshark knows before a capture's first frame what is asked of it, and ends with the capture, and
+ * may be ended: neither a window nor a sharkd may. */
+bool wl_in_tshark(void);
 
 #endif

@@ -403,5 +403,4 @@ void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_t
     raise_alarms(pinfo, item, common_alarms, shown->common_experts, G_N_ELEMENTS(common_alarms),
                  record);
     raise_alarms(pinfo, item, shown->alarms, shown->experts, shown->alarm_count, record);
-    tap_queue_packet(shown->tap, pinfo, record);
 }

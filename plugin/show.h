@@ -62,7 +62,7 @@ const wl_field_t *wl_show_common(unsigned *count);
 /* Registers protocol, fields, expert infos and the tap (named as the protocol's filter name). */
 void wl_show_register(wl_shown_t *shown);
 
-/* Adds the event's subtree where the tree wants it, its findings always, and queues the record. */
+/* Adds the event's subtree where the tree wants it, and its findings always. */
 void wl_show_event(wl_shown_t *shown, packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
                    wl_record_t *record);
 

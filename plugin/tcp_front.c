@@ -14,11 +14,11 @@
 
 #include <epan/tap.h>
 #include <wiretap/wtap.h>
-#include <wsutil/report_message.h>
 
 #include "cursor.h"
 #include "framing.h"
 #include "framing_ws.h"
+#include "postdissect.h"
 #include "streams.h"
 
 #define TCP_MIN_HEADER 20u
@@ -254,7 +254,6 @@ void wl_tcp_front_register(void)
 
 void wl_tcp_front_handoff(void)
 {
-    bool in_tshark = g_ascii_strcasecmp(get_friendly_program_name(), "tshark") == 0;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(fronts); i++) {
         fronts[i].real =
@@ -262,5 +261,5 @@ void wl_tcp_front_handoff(void)
         fronts[i].in_front = create_dissector_handle(fronts[i].dissect, fronts[i].proto);
     }
     /* Where top-level nodes must be asked for, the first frame cannot do without. */
-    trees = in_tshark && !WL_FAKES_TOP_LEVEL ? NOT_KNOWN : EVERY_TREE;
+    trees = wl_in_tshark() && !WL_FAKES_TOP_LEVEL ? NOT_KNOWN : EVERY_TREE;
 }

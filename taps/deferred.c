@@ -1,10 +1,12 @@
 /* deferred.c
- * The logs as sources of records, and the range that waits.
+ * The plugin's logs as sources of records, and the tables that wait for them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "deferred.h"
 
+#include <epan/packet.h>
+#include <epan/tap.h>
 #include <string.h>
 
 #include "../plugin/exchange.h"
@@ -12,9 +14,17 @@
 #include "../plugin/show_mptcp.h"
 #include "../plugin/tcp_path.h"
 
-/* So many that the rows and figures which are fetched for them are needed several times: four times
- * as few cost 0.03 of dissection more. Where records have moments, those are 1 MiB of a table. */
-#define MOST_WAITING 65536u
+#define MAX_TAPS WL_PROTO_COUNT
+#define NO_TAP MAX_TAPS
+/* For so many records a feed keeps moments, 1 MiB: the rows and figures that are fetched for them
+ * should be needed several times. Four times as few cost 0.03 of dissection more. */
+#define MOST_MOMENTS 65536u
+
+/* What no log keeps of a record: a filter may hide the rest of the capture from the tables. */
+typedef struct {
+    int64_t time_ns; /* of its frame */
+    int64_t rel_ns;  /* the same since the capture's first */
+} moment_t;
 
 typedef union {
     wl_record_t event;
@@ -25,37 +35,38 @@ typedef union {
     } mptcp;
 } room_t;
 
-struct wl_source {
-    const char *tap;
-    wl_proto_t proto; /* of events */
-    const void *(*log)(void);
+typedef struct {
+    const wl_deferred_calls_t *calls;
+    void *table;
+    bool takes; /* has left its tap */
+} member_t;
+
+/* One of the logs, and who waits for its records. */
+typedef struct feed {
+    const char *taps[MAX_TAPS];
+    /* The record of a number; returns its tap's place among the feed's, or NO_TAP if none has it. */
+    unsigned (*read)(struct feed *feed, uint32_t number, room_t *room);
+    /* Where records have a moment: */
     uint32_t (*number)(const void *record);
-    /* The record of a number, but for its moment; false if it is another tap's. */
-    bool (*read)(const wl_source_t *source, uint32_t number, room_t *room);
-    /* Where records have a moment. */
-    void (*get_moment)(const void *record, wl_moment_t *moment);
-    void (*set_moment)(room_t *room, const wl_moment_t *moment);
-};
+    moment_t (*moment)(const void *record);
 
-static const void *events(void)
-{
-    return wl_postdissect_store();
-}
+    GArray *members[MAX_TAPS]; /* member_t */
+    uint32_t from, to;         /* not taken yet; events: to the log's end */
+    moment_t *moments;         /* of those; NULL before there is one, and stays */
+    uint32_t frame, of_frame;  /* the last event's; how many of them were read */
+    bool listens;
+} feed_t;
 
-static uint32_t event_number(const void *record)
+static unsigned read_event(feed_t *feed, uint32_t number, room_t *room)
 {
-    return ((const wl_record_t *)record)->number;
-}
+    const wl_record_t *event = &room->event;
 
-static bool read_event(const wl_source_t *source, uint32_t number, room_t *room)
-{
     wl_store_event(wl_postdissect_store(), number, &room->event);
-    return room->event.ex->proto == source->proto;
-}
-
-static const void *frames(void)
-{
-    return wl_postdissect_paths();
+    if (event->frame != feed->frame) {
+        feed->frame = event->frame;
+        feed->of_frame = 0;
+    }
+    return feed->of_frame++ < WL_MOST_TAPPED ? event->ex->proto : NO_TAP;
 }
 
 static uint32_t frame_number(const void *record)
@@ -63,26 +74,16 @@ static uint32_t frame_number(const void *record)
     return ((const wl_path_record_t *)record)->number;
 }
 
-static bool read_frame(const wl_source_t *source, uint32_t number, room_t *room)
+static moment_t frame_moment(const void *record)
 {
-    (void)source;
+    return (moment_t){.time_ns = ((const wl_path_record_t *)record)->time_ns};
+}
+
+static unsigned read_frame(feed_t *feed, uint32_t number, room_t *room)
+{
     wl_paths_at(wl_postdissect_paths(), number, &room->frame);
-    return true;
-}
-
-static void frame_moment(const void *record, wl_moment_t *moment)
-{
-    moment->time_ns = ((const wl_path_record_t *)record)->time_ns;
-}
-
-static void set_frame_moment(room_t *room, const wl_moment_t *moment)
-{
-    room->frame.time_ns = moment->time_ns;
-}
-
-static const void *segments(void)
-{
-    return wl_mptcp_open_log();
+    room->frame.time_ns = feed->moments[number - feed->from].time_ns;
+    return 0;
 }
 
 static uint32_t segment_number(const void *record)
@@ -90,106 +91,183 @@ static uint32_t segment_number(const void *record)
     return ((const wl_mp_record_t *)record)->number;
 }
 
-static bool read_segment(const wl_source_t *source, uint32_t number, room_t *room)
-{
-    (void)source;
-    wl_mptcp_record(number, wl_postdissect_paths(), &room->mptcp.record, &room->mptcp.path);
-    return true;
-}
-
-static void segment_moment(const void *record, wl_moment_t *moment)
+static moment_t segment_moment(const void *record)
 {
     const wl_mp_record_t *segment = record;
 
-    *moment = (wl_moment_t){segment->time_ns, segment->rel_ns};
+    return (moment_t){segment->time_ns, segment->rel_ns};
 }
 
-static void set_segment_moment(room_t *room, const wl_moment_t *moment)
+static unsigned read_segment(feed_t *feed, uint32_t number, room_t *room)
 {
+    const moment_t *moment = &feed->moments[number - feed->from];
+
+    wl_mptcp_record(number, wl_postdissect_paths(), &room->mptcp.record, &room->mptcp.path);
     room->mptcp.record.time_ns = moment->time_ns;
     room->mptcp.record.rel_ns = moment->rel_ns;
+    return 0;
 }
 
-const wl_source_t *wl_source_of(const char *tap)
-{
-    static const wl_source_t sources[] = {
-        {"wirelat.mqtt", WL_PROTO_MQTT, events, event_number, read_event, NULL, NULL},
-        {"wirelat.kafka", WL_PROTO_KAFKA, events, event_number, read_event, NULL, NULL},
-        {"wirelat.mqttsn", WL_PROTO_MQTTSN, events, event_number, read_event, NULL, NULL},
-        {"wirelat.stream", WL_PROTO_COUNT, frames, frame_number, read_frame, frame_moment,
-         set_frame_moment},
-        {"wirelat.mptcp", WL_PROTO_COUNT, segments, segment_number, read_segment, segment_moment,
-         set_segment_moment},
-    };
+static feed_t feeds[] = {
+    {.taps = {[WL_PROTO_MQTT] = "wirelat.mqtt",
+              [WL_PROTO_KAFKA] = "wirelat.kafka",
+              [WL_PROTO_MQTTSN] = "wirelat.mqttsn"},
+     .read = read_event},
+    {.taps = {"wirelat.stream"},
+     .read = read_frame,
+     .number = frame_number,
+     .moment = frame_moment},
+    {.taps = {"wirelat.mptcp"},
+     .read = read_segment,
+     .number = segment_number,
+     .moment = segment_moment},
+};
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(sources); i++) {
-        if (strcmp(sources[i].tap, tap) == 0) {
-            return &sources[i];
+static void catch_up(feed_t *feed)
+{
+    uint32_t to = feed->moment == NULL ? wl_store_event_count(wl_postdissect_store()) : feed->to;
+    room_t room;
+
+    for (uint32_t number = feed->from; number < to; number++) {
+        unsigned tap = feed->read(feed, number, &room);
+        const GArray *members = tap != NO_TAP ? feed->members[tap] : NULL;
+
+        for (unsigned i = 0; members != NULL && i < members->len; i++) {
+            const member_t *member = &g_array_index(members, member_t, i);
+
+            if (member->takes) {
+                member->calls->take(&room, member->table);
+            }
+        }
+    }
+    feed->from = to;
+}
+
+static void put(feed_t *feed, const void *record)
+{
+    uint32_t number = feed->number(record);
+
+    if (number != feed->to || number - feed->from == MOST_MOMENTS) {
+        catch_up(feed);
+        feed->from = number;
+    }
+    if (feed->moments == NULL) {
+        feed->moments = g_new(moment_t, MOST_MOMENTS);
+    }
+    feed->moments[number - feed->from] = feed->moment(record);
+    feed->to = number + 1;
+}
+
+/* Taps' callbacks: of feeds whose records have moments, and of all. */
+static tap_packet_status feed_packet(void *data, packet_info *pinfo _U_, epan_dissect_t *edt _U_,
+                                     const void *record, tap_flags_t flags _U_)
+{
+    put(data, record);
+    return TAP_PACKET_DONT_REDRAW;
+}
+
+/* What every member of every feed is called for once it has all there is. */
+static void finish(bool closes)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(feeds); i++) {
+        feed_t *feed = &feeds[i];
+
+        if (feed->listens) {
+            catch_up(feed);
+        }
+        for (unsigned tap = 0; tap < MAX_TAPS; tap++) {
+            const GArray *members = feed->members[tap];
+
+            for (unsigned j = 0; members != NULL && j < members->len; j++) {
+                const member_t *member = &g_array_index(members, member_t, j);
+
+                (closes ? member->calls->closed : member->calls->drawn)(member->table);
+            }
+        }
+    }
+}
+
+static void feed_draw(void *feed _U_)
+{
+    /* All of them: the first listener's draw comes before that of any table. */
+    finish(false);
+}
+
+/* The logs are about to go. Where tshark begins anew after so many packets (-M), or with a file of
+ * the next (-b), that is before the end of the capture. */
+static void file_closed(void)
+{
+    finish(true);
+    for (unsigned i = 0; i < G_N_ELEMENTS(feeds); i++) {
+        feeds[i].from = feeds[i].to = feeds[i].frame = 0;
+    }
+}
+
+/* A listener that is registered later is drawn earlier: those of tables were there before. */
+static bool listen(feed_t *feed, const char *tap, bool takes)
+{
+    if (!feed->listens) {
+        GString *error = register_tap_listener(tap, feed, NULL, TL_REQUIRES_NOTHING, NULL,
+                                               takes && feed->moment != NULL ? feed_packet : NULL,
+                                               feed_draw, NULL);
+
+        feed->listens = error == NULL;
+        if (error != NULL) {
+            g_string_free(error, TRUE);
+        }
+    }
+    return feed->listens;
+}
+
+static feed_t *feed_of(const char *tap, unsigned *place)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(feeds); i++) {
+        for (*place = 0; *place < MAX_TAPS; (*place)++) {
+            if (feeds[i].taps[*place] != NULL && strcmp(feeds[i].taps[*place], tap) == 0) {
+                return &feeds[i];
+            }
         }
     }
     return NULL;
 }
 
-void wl_deferred_clear(wl_deferred_t *deferred)
+static void add_member(GArray *members, const member_t *member)
 {
-    deferred->from = deferred->to = 0;
-    deferred->log = NULL;
-}
-
-void wl_deferred_catch_up(wl_deferred_t *deferred, const wl_source_t *source,
-                          wl_deferred_take_t take, void *user)
-{
-    uint32_t from = deferred->from, to = deferred->to;
-    const void *log = deferred->log;
-    room_t room;
-
-    wl_deferred_clear(deferred);
-    if (log == NULL || log != source->log()) {
-        return;
-    }
-    for (uint32_t number = from; number < to; number++) {
-        if (source->read(source, number, &room)) {
-            if (source->set_moment != NULL) {
-                source->set_moment(&room, &deferred->moments[number - from]);
-            }
-            take(&room, user);
+    for (unsigned i = 0; i < members->len; i++) {
+        if (g_array_index(members, member_t, i).table == member->table) {
+            g_array_index(members, member_t, i) = *member;
+            return;
         }
     }
+    g_array_append_vals(members, member, 1);
 }
 
-/* A filter hides records: those between are not the table's. */
-static bool follows(const wl_deferred_t *deferred, const wl_source_t *source, uint32_t number)
+wl_deferral_t wl_deferred_join(const wl_deferred_calls_t *calls, const void *record, void *table)
 {
-    room_t room;
+    member_t member = {calls, table, false};
+    unsigned place;
+    feed_t *feed;
 
-    for (uint32_t between = deferred->to; between < number; between++) {
-        if (source->read(source, between, &room)) {
-            return false;
-        }
+    if (!wl_postdissect_was_first() || !wl_in_tshark()) {
+        return WL_DEFERS_NOTHING;
     }
-    return number >= deferred->to;
+    member.takes = !have_filtering_tap_listeners();
+    feed = feed_of(calls->tap, &place);
+    if (feed == NULL || !listen(feed, calls->tap, member.takes)) {
+        return WL_DEFERS_NOTHING;
+    }
+    /* Later ones come to the feed's own listener. */
+    if (member.takes && feed->moment != NULL && feed->number(record) >= feed->to) {
+        put(feed, record);
+    }
+    if (feed->members[place] == NULL) {
+        feed->members[place] = g_array_new(FALSE, FALSE, sizeof member);
+    }
+    add_member(feed->members[place], &member);
+    return member.takes ? WL_DEFERS_RECORDS : WL_DEFERS_CELLS;
 }
 
-void wl_deferred_put(wl_deferred_t *deferred, const wl_source_t *source, const void *record,
-                     wl_deferred_take_t take, void *user)
+void wl_deferred_register(void)
 {
-    uint32_t number = source->number(record);
-
-    if (deferred->from < deferred->to && !follows(deferred, source, number)) {
-        wl_deferred_catch_up(deferred, source, take, user);
-    }
-    if (deferred->from == deferred->to) {
-        deferred->log = source->log();
-        deferred->from = number;
-    }
-    if (source->get_moment != NULL) {
-        if (deferred->moments == NULL) {
-            deferred->moments = g_new0(wl_moment_t, MOST_WAITING);
-        }
-        source->get_moment(record, &deferred->moments[number - deferred->from]);
-    }
-    deferred->to = number + 1;
-    if (deferred->to - deferred->from >= MOST_WAITING) {
-        wl_deferred_catch_up(deferred, source, take, user);
-    }
+    register_cleanup_routine(file_closed);
 }

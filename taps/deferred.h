@@ -1,12 +1,13 @@
 /* deferred.h
- * Records that a table has not looked at yet: a range of numbers, had again from the plugin's logs.
+ * Records that tables look at later: all at once, when tshark draws them.
  *
  * While tshark reads a file for the first time nobody sees a table before its end. To look at every
  * record at once would let the code and the rows of all tables drive Wireshark's own data out of the
- * processor's caches with every frame; tens of thousands in a row cost a third of it.
+ * processor's caches with every frame, and Wireshark would call each table for each record. So a table
+ * gives back the first one it gets and leaves its tap; the plugin's logs have all of them again:
  *
- *   tap --record 17--> put: [17, 18)   --18--> [17, 19)  ...  full, or a record missing: all taken
- *   draw --> catch_up: what is left
+ *   tap --first record--> table --> join    the table is called no more
+ *   draw: log --each record--> take of every table that joined --> drawn
  *
  * What a record looks like later is what a later pass sees of it; tables are the same in each.
  *
@@ -17,34 +18,25 @@
 
 #include <glib.h>
 #include <stdbool.h>
-#include <stdint.h>
 
-/* Where a tap's records come from; NULL where they cannot be had again. */
-typedef struct wl_source wl_source_t;
-const wl_source_t *wl_source_of(const char *tap);
-
-/* What no log keeps of a record; a filter may hide the rest of the capture from the table. */
+/* What a table is called for. */
 typedef struct {
-    int64_t time_ns; /* of its frame */
-    int64_t rel_ns;  /* the same since the capture's first */
-} wl_moment_t;
+    const char *tap; /* of its records */
+    void (*take)(const void *record, void *table);
+    void (*drawn)(void *table);  /* it took all there is, and Wireshark is about to draw it */
+    void (*closed)(void *table); /* the same, and the logs are about to go */
+} wl_deferred_calls_t;
 
-typedef struct {
-    uint32_t from, to;    /* numbers of records, each one of the tap's that lies between was put */
-    const void *log;      /* they are in */
-    wl_moment_t *moments; /* theirs; NULL before there is one, and stays */
-} wl_deferred_t;
+typedef enum {
+    WL_DEFERS_NOTHING, /* someone may look at the table */
+    WL_DEFERS_CELLS,   /* nobody looks before it is drawn, but a filter may hide records from it */
+    WL_DEFERS_RECORDS /* the record and all that follow: it must leave its tap (TAP_PACKET_FAILED) */
+} wl_deferral_t;
 
-/* Forgets what was put off. */
-void wl_deferred_clear(wl_deferred_t *deferred);
+/* What a table may put off that gets its first record. `calls` must stay valid. */
+wl_deferral_t wl_deferred_join(const wl_deferred_calls_t *calls, const void *record, void *table);
 
-typedef void (*wl_deferred_take_t)(const void *record, void *user);
-
-/* Puts a record off, which may be the end of others' waiting: `take` gets them, in order. */
-void wl_deferred_put(wl_deferred_t *deferred, const wl_source_t *source, const void *record,
-                     wl_deferred_take_t take, void *user);
-/* All that wait; none of a file that is closed. */
-void wl_deferred_catch_up(wl_deferred_t *deferred, const wl_source_t *source,
-                          wl_deferred_take_t take, void *user);
+/* Call at hand-off. */
+void wl_deferred_register(void);
 
 #endif

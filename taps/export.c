@@ -14,6 +14,8 @@
 #include "tables.h"
 #include "text_out.h"
 
+#include "../plugin/postdissect.h"
+
 #include <epan/stat_tap_ui.h>
 #include <epan/tap.h>
 #include <errno.h>
@@ -48,12 +50,6 @@ typedef struct {
 
 static GPtrArray *exports; /* for as long as the program runs */
 static bool failed;        /* a file could not be written */
-
-/* Only tshark ends with the capture, and may be ended: neither a window nor a sharkd may. */
-static bool in_tshark(void)
-{
-    return g_ascii_strcasecmp(get_friendly_program_name(), "tshark") == 0;
-}
 
 /* Lines. */
 
@@ -233,7 +229,7 @@ static void draw(void *data)
 {
     wl_export_t *export = ((struct wl_listener *)data)->export;
 
-    if (in_tshark()) {
+    if (wl_in_tshark()) {
         if (export->out != NULL) {
             write_marked(export);
             report_unwritten(export, wl_out_close(export->out));
@@ -254,7 +250,7 @@ static void reset(void *data)
 {
     wl_export_t *export = ((struct wl_listener *)data)->export;
 
-    if (failed && in_tshark()) {
+    if (failed && wl_in_tshark()) {
         fflush(NULL);
         exit(2);
     }
@@ -269,7 +265,7 @@ static void file_closed(void)
     for (unsigned i = 0; exports != NULL && i < exports->len; i++) {
         wl_export_t *export = g_ptr_array_index(exports, i);
 
-        if (in_tshark() && export->out != NULL) {
+        if (wl_in_tshark() && export->out != NULL) {
             write_marked(export);
         }
         unmark_all(export);
@@ -284,7 +280,7 @@ static int open_file(const char *path)
                    ? dup(STDOUT_FILENO)
                    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-    if (file >= 0 && !in_tshark() && (fstat(file, &found) != 0 || !S_ISREG(found.st_mode))) {
+    if (file >= 0 && !wl_in_tshark() && (fstat(file, &found) != 0 || !S_ISREG(found.st_mode))) {
         close(file);
         errno = EINVAL; /* what a window writes time and again must be a file */
         file = -1;
@@ -378,7 +374,7 @@ static wl_stat_start_t start(const char *argument, void *user _U_)
         exports = g_ptr_array_new();
     }
     if (!begin(argument)) {
-        WL_STAT_REFUSED(in_tshark());
+        WL_STAT_REFUSED(wl_in_tshark());
     }
     WL_STAT_STARTED;
 }

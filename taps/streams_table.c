@@ -70,7 +70,10 @@ static const struct {
 };
 
 typedef struct {
-    wl_handshake_t shake;
+    const wl_path_t
+        *path;       /* of the row's first frame; of the open file while the row is remembered */
+    uint32_t number; /* under this number */
+    wl_handshake_t shake; /* of that path, as of the last time it was written */
     uint32_t counts[G_N_ELEMENTS(counted)];
     wl_summary_t *rtt;
     uint64_t bytes;
@@ -90,6 +93,12 @@ static state_t *state_of(wl_row_t *row)
     return wl_table_row_data_full(row, sizeof(state_t), state_free);
 }
 
+/* Whether its path is one of the open file. */
+static bool is_current(const wl_table_t *table, wl_row_t *row)
+{
+    return wl_table_remembered(table, state_of(row)->number) == row;
+}
+
 static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direction)
 {
     uint32_t number = path->index * 2 + direction;
@@ -101,12 +110,15 @@ static wl_row_t *row_of(wl_table_t *table, const wl_path_t *path, unsigned direc
         state_t *state;
 
         row = wl_table_row(table, &key);
-        wl_table_remember(table, number, row);
         state = state_of(row);
+        if (!is_current(table, row)) {
+            state->path = path;
+            state->number = number;
+        }
         if (state->rtt == NULL) {
             state->rtt = wl_summary_new();
-            state->shake = path->handshake;
         }
+        wl_table_remember(table, number, row);
     }
     return row;
 }
@@ -122,6 +134,10 @@ static void write(wl_table_t *table, wl_row_t *row)
     state_t *state = state_of(row);
     const wl_handshake_t *shake = &state->shake;
 
+    /* As it is by now: a filter may hide the frames that end it. */
+    if (is_current(table, row)) {
+        state->shake = state->path->handshake;
+    }
     set_ms(table, row, SYN_TIME, wl_span_ns(shake->first_syn_ns, shake->first_synack_ns));
     set_ms(table, row, ACK_TIME, wl_span_ns(shake->first_synack_ns, shake->ack_ns));
     set_ms(table, row, LAST_SYN_TIME, wl_span_ns(shake->synack_syn_ns, shake->last_synack_ns));
@@ -165,18 +181,12 @@ static void take(wl_table_t *table, const void *data, packet_info *pinfo _U_)
     state_t *state = state_of(row);
 
     take_sender(state, record);
-    if (record->flags & WL_PATH_HANDSHAKE) {
-        state->shake = record->path->handshake;
-    }
     wl_table_changed(table, row);
     if (!(record->flags & (WL_PATH_ACKS | WL_PATH_SAMPLE | WL_PATH_HANDSHAKE))) {
         return;
     }
     row = row_of(table, record->path, !record->direction);
     state = state_of(row);
-    if (record->flags & WL_PATH_HANDSHAKE) {
-        state->shake = record->path->handshake;
-    }
     if (record->flags & WL_PATH_SAMPLE) {
         wl_summary_add(state->rtt, record->rtt_ns);
     }

@@ -85,8 +85,7 @@ struct wl_table {
     GHashTable *texts;     /* what is in it */
     GByteArray *asked;     /* a bit per exchange: its request was counted */
     GPtrArray *remembered; /* wl_row_t, by the table's own numbers */
-    const wl_source_t *source;
-    wl_deferred_t deferred;
+    wl_deferred_calls_t deferred;
     bool is_put_off; /* cells are not written: the rows are ahead of them */
     struct {
         uint64_t number;
@@ -378,15 +377,20 @@ static unsigned known_at(uint64_t number)
     return (unsigned)(number * UINT64_C(0x9E3779B97F4A7C15) >> (64 - KNOWN_BITS));
 }
 
+/* What is known by a number of the open file: another file's numbers are others. */
+static void numbers_clear(wl_table_t *table)
+{
+    g_byte_array_set_size(table->asked, 0);
+    g_ptr_array_set_size(table->remembered, 0);
+    memset(table->known, 0, sizeof table->known);
+}
+
 static void rows_clear(wl_table_t *table)
 {
     g_hash_table_remove_all(table->rows);
     g_ptr_array_set_size(table->by_slot, 0);
     g_ptr_array_set_size(table->changed, 0);
-    g_byte_array_set_size(table->asked, 0);
-    g_ptr_array_set_size(table->remembered, 0);
-    memset(table->known, 0, sizeof table->known);
-    wl_deferred_clear(&table->deferred);
+    numbers_clear(table);
     table->is_put_off = false;
 }
 
@@ -575,23 +579,13 @@ static void table_start(wl_table_t *table)
     }
 }
 
-static bool draws_first; /* the listener is there, and behind it no table's */
-
 static void table_init(stat_tap_table_ui *ui)
 {
-    draws_first = false;
     /* Called again for each window and each new filter: one table serves them all. */
     if (stat_tap_find_table(ui, ui->title) == NULL) {
         stat_tap_add_table(ui, stat_tap_init_table(ui->title, (int)ui->nfields, 0, NULL));
         table_start((wl_table_t *)ui);
     }
-}
-
-static void take_again(const void *record, void *user)
-{
-    wl_table_t *table = user;
-
-    table->def->take(table, record, NULL);
 }
 
 /* Sets what `take` has left. */
@@ -602,13 +596,15 @@ static void write_own(wl_table_t *table, wl_row_t *row)
     }
 }
 
-/* Looks at what was put off, and writes the cells. */
-static void settle(wl_table_t *table)
+static void take_deferred(const void *record, void *table)
 {
-    if (!table->is_put_off) {
-        return;
-    }
-    wl_deferred_catch_up(&table->deferred, table->source, take_again, table);
+    ((wl_table_t *)table)->def->take(table, record, NULL);
+}
+
+static void write_deferred(void *user)
+{
+    wl_table_t *table = user;
+
     table->is_put_off = false;
     for (unsigned i = 0; i < table->by_slot->len; i++) {
         wl_row_t *row = g_ptr_array_index(table->by_slot, i);
@@ -616,36 +612,13 @@ static void settle(wl_table_t *table)
         write_own(table, row);
         write_all(table, row);
     }
+    table->is_put_off = true;
 }
 
-static GPtrArray *all_tables;
-
-static void settle_all(void *data _U_)
+static void close_deferred(void *table)
 {
-    for (unsigned i = 0; i < all_tables->len; i++) {
-        settle(g_ptr_array_index(all_tables, i));
-    }
-}
-
-/* A listener that is registered later is drawn earlier: one of our own comes before those of all
- * tables. One, since Wireshark walks through all listeners with every frame. Tables that are seen on
- * later passes, as by the GUI, which draws them by itself, put nothing off. */
-static bool may_put_off(const wl_table_t *table)
-{
-    GString *error;
-
-    if (!wl_postdissect_was_first() || table->source == NULL) {
-        return false;
-    }
-    if (!draws_first) {
-        error = register_tap_listener(table->def->tap, all_tables, NULL, TL_REQUIRES_NOTHING, NULL,
-                                      NULL, settle_all, NULL);
-        draws_first = error == NULL;
-        if (error != NULL) {
-            g_string_free(error, TRUE);
-        }
-    }
-    return draws_first;
+    write_deferred(table);
+    numbers_clear(table);
 }
 
 static void take_now(wl_table_t *table, const void *record, packet_info *pinfo)
@@ -665,13 +638,15 @@ static tap_packet_status table_packet(void *data, packet_info *pinfo, epan_disse
 {
     wl_table_t *table = (wl_table_t *)((stat_data_t *)data)->stat_tap_data;
 
-    if (may_put_off(table)) {
-        table->is_put_off = true;
-        wl_deferred_put(&table->deferred, table->source, record, take_again, table);
-    } else {
-        settle(table);
-        take_now(table, record, pinfo);
+    if (!table->is_put_off) {
+        wl_deferral_t deferral = wl_deferred_join(&table->deferred, record, table);
+
+        table->is_put_off = deferral != WL_DEFERS_NOTHING;
+        if (deferral == WL_DEFERS_RECORDS) {
+            return TAP_PACKET_FAILED; /* in name: the table is called no more */
+        }
     }
+    take_now(table, record, pinfo);
     return TAP_PACKET_REDRAW;
 }
 
@@ -700,6 +675,8 @@ static void table_free_cell(stat_tap_table *shown, guint row, guint column,
         rows_clear(table);
     }
 }
+
+static GPtrArray *all_tables;
 
 static wl_table_t *table_of(const stat_tap_table *shown)
 {
@@ -777,7 +754,8 @@ void wl_table_register(const wl_table_def_t *def)
     wl_table_t *table = g_new0(wl_table_t, 1);
 
     table->def = def;
-    table->source = wl_source_of(def->tap);
+    table->deferred =
+        (wl_deferred_calls_t){def->tap, take_deferred, write_deferred, close_deferred};
     table->rows = g_hash_table_new_full(wl_hash_text, g_str_equal, NULL, row_free);
     table->by_slot = g_ptr_array_new();
     table->slots = g_ptr_array_new();
@@ -808,6 +786,7 @@ void wl_table_register(const wl_table_def_t *def)
 
 void wl_tables_register(void)
 {
+    wl_deferred_register();
     wl_mqtt_tables_register();
     wl_mqttsn_tables_register();
     wl_mqtt_publish_tables_register();

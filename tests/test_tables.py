@@ -200,6 +200,42 @@ def test_more_records_than_a_table_puts_off(tmp_path, kind, packets, tables, tit
     assert sum(int(row[column]) for row in rows) > 35000
 
 
+@pytest.mark.parametrize("name, table, column", [
+    ("mqtt_basic.pcapng", "mqtt,clients", "Requests"),
+    ("kafka_basic.pcapng", "kafka,clients", "Requests"),
+    ("mptcp_two-client.pcap", "mptcp,subflows", "Packets"),
+    ("mptcp_two-client.pcap", "wirelat,streams", "Bytes")])
+@pytest.mark.parametrize("packets", [20, 7])
+def test_session_that_is_reset_loses_no_records(name, table, column, packets):
+    """tshark -M forgets all that Wireshark knows after so many packets, and numbers streams anew: its
+    tables go on."""
+    def total(*arguments):
+        run = harness.tshark(harness.CAPTURES / name, "-q", *arguments, "-z", table, check=False)
+        assert run.code == 0
+        (rows,) = harness.tables(run.out).values()
+        return sum(int(row[column]) for row in rows)
+    whole, parts = total(), total("-M", packets)
+    # What a session begins with may not be recognised without its beginning.
+    assert whole > 20 and 0.6 * whole < parts <= 1.2 * whole
+
+
+def test_more_events_in_a_frame_than_wireshark_taps(tmp_path):
+    """A queue of Wireshark's takes 5,000 records of a frame; what is left out, health counts."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
+    from scapy.utils import wrpcap
+    packet = (Ether() / IP(src="192.0.2.1", dst="192.0.2.2")
+              / TCP(sport=40000, dport=1883, flags="PA", seq=1, ack=1) / Raw(b"\xc0\0" * 6000))
+    capture = tmp_path / "many.pcap"
+    wrpcap(str(capture), [packet])
+    once, twice = once_and_twice(capture, ("mqtt,latency", "mqtt,clients", "wirelat,health"), "")
+    assert once == twice
+    found = harness.tables(once)
+    assert [row["Requests"] for row in found["MQTT Latency"]] == ["4500"]
+    assert any(row["Count"] == "1500" for row in found["Wirelat Health"])
+
+
 def test_srt_tables():
     capture = harness.CAPTURES / "sample.pcapng"
     for protocol in ("kafka", "mqtt"):
