@@ -31,17 +31,6 @@ static inline const uint8_t *take(cursor_t *cursor, uint32_t length)
     return bytes;
 }
 
-static inline uint32_t take_be(cursor_t *cursor, unsigned size)
-{
-    const uint8_t *bytes = take(cursor, size);
-    uint32_t value = 0;
-
-    for (unsigned i = 0; bytes != NULL && i < size; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
-}
-
 /* Where the caller knows that the bytes are there. */
 static inline uint32_t be16(const uint8_t *bytes)
 {
@@ -51,6 +40,17 @@ static inline uint32_t be16(const uint8_t *bytes)
 static inline uint32_t be32(const uint8_t *bytes)
 {
     return be16(bytes) << 16 | be16(bytes + 2);
+}
+
+/* Of 1, 2 or 4 bytes. */
+static inline uint32_t take_be(cursor_t *cursor, unsigned size)
+{
+    const uint8_t *bytes = take(cursor, size);
+
+    if (bytes == NULL) {
+        return 0;
+    }
+    return size == 1 ? bytes[0] : size == 2 ? be16(bytes) : be32(bytes);
 }
 
 /* MQTT 5.0 section 1.5.5; Kafka's unsigned varint is the same, one byte longer. */

@@ -1,5 +1,7 @@
 /* kafka_body.c
- * Walks the bodies of Kafka messages along the tables of kafka_schema.c.
+ * Walks the bodies of Kafka messages along the tables of kafka_schema.c: of each table and version
+ * that is met a plan is made, once, which has only what that version has, and skips in one step what
+ * is of no use to us.
  *
  *   v(n)         value                       value
  *   plain        length i16/i32  bytes       ...          count i32     elements
@@ -15,10 +17,17 @@
 #include "cursor.h"
 
 #define UUID_SIZE 16
+#define MAX_APIS 128
+#define STEP_SKIP 0xff /* behind the types of fields */
+
+/* One step of a plan. */
+typedef struct {
+    uint8_t type, use; /* wl_kafka_type_t, or STEP_SKIP; wl_kafka_use_t */
+    uint16_t number;   /* SKIP: of bytes. ARRAY: of steps to its END */
+} step_t;
 
 typedef struct {
     cursor_t cursor;
-    int version;
     bool flexible;
     wl_kafka_body_t *body;
     wl_kafka_text_t name; /* of the topic element being read */
@@ -46,6 +55,10 @@ static uint32_t take_length(walk_t *walk, unsigned plain_size, bool *present)
 
 static void take_tags(walk_t *walk)
 {
+    if (walk->cursor.at < walk->cursor.end && *walk->cursor.at == 0) {
+        walk->cursor.at++; /* as nearly everywhere */
+        return;
+    }
     for (uint32_t count = take_varint(&walk->cursor); count > 0 && !walk->cursor.short_of;
          count--) {
         take_varint(&walk->cursor);
@@ -96,63 +109,53 @@ static void note_number(walk_t *walk, wl_kafka_use_t use, uint32_t value)
     }
 }
 
-static void take_text(walk_t *walk, const wl_kafka_field_t *field)
+static void take_text(walk_t *walk, unsigned plain_size, wl_kafka_use_t use)
 {
     bool present;
     wl_kafka_text_t text;
 
-    text.length = take_length(walk, field->type == WL_KAFKA_STRING ? 2 : 4, &present);
+    text.length = take_length(walk, plain_size, &present);
     text.at = take(&walk->cursor, text.length);
-    if (present && text.at != NULL) {
-        note_text(walk, (wl_kafka_use_t)field->use, text);
+    if (use != WL_KAFKA_SKIPPED && present && text.at != NULL) {
+        note_text(walk, use, text);
     }
 }
 
-static void take_uuid(walk_t *walk, const wl_kafka_field_t *field)
+static void take_uuid(walk_t *walk)
 {
     static const uint8_t zero[UUID_SIZE];
     const uint8_t *id = take(&walk->cursor, UUID_SIZE);
 
-    if (field->use == WL_KAFKA_TOPIC_ID && id != NULL && memcmp(id, zero, UUID_SIZE) != 0) {
+    if (id != NULL && memcmp(id, zero, UUID_SIZE) != 0) {
         walk->id = id;
     }
 }
 
 /* An array of plain values. */
-static void take_values(walk_t *walk, const wl_kafka_field_t *field)
+static void take_values(walk_t *walk, const step_t *step)
 {
     static const uint8_t sizes[] = {
         [WL_KAFKA_INT8S] = 1, [WL_KAFKA_INT16S] = 2, [WL_KAFKA_INT32S] = 4, [WL_KAFKA_INT64S] = 8};
-    static const wl_kafka_field_t string = {WL_KAFKA_STRING, WL_KAFKA_SKIPPED, 0, 0};
     bool present;
     uint32_t count = take_length(walk, 4, &present);
 
-    if (field->type == WL_KAFKA_STRINGS) {
+    if (step->type == WL_KAFKA_STRINGS) {
         for (; count > 0 && !walk->cursor.short_of; count--) {
-            take_text(walk, &string);
+            take_text(walk, 2, WL_KAFKA_SKIPPED);
         }
         return;
     }
-    if (count > (size_t)(walk->cursor.end - walk->cursor.at) / sizes[field->type]) {
+    if (count > (size_t)(walk->cursor.end - walk->cursor.at) / sizes[step->type]) {
         walk->cursor.short_of = true;
         return;
     }
-    take(&walk->cursor, count * sizes[field->type]);
-    if (field->use == WL_KAFKA_PARTITION) {
+    take(&walk->cursor, count * sizes[step->type]);
+    if (step->use == WL_KAFKA_PARTITION) {
         walk->body->partitions += count;
     }
 }
 
-static const wl_kafka_field_t *after_end(const wl_kafka_field_t *field)
-{
-    for (unsigned depth = 1; depth > 0; field++) {
-        depth += field->type == WL_KAFKA_ARRAY;
-        depth -= field->type == WL_KAFKA_END;
-    }
-    return field;
-}
-
-static const wl_kafka_field_t *take_structure(walk_t *walk, const wl_kafka_field_t *field);
+static void take_structure(walk_t *walk, const step_t *step);
 
 static void topic_done(walk_t *walk)
 {
@@ -167,90 +170,148 @@ static void topic_done(walk_t *walk)
     }
 }
 
-/* Returns the field behind the array's. */
-static const wl_kafka_field_t *take_array(walk_t *walk, const wl_kafka_field_t *field)
+static void take_array(walk_t *walk, const step_t *step)
 {
-    const wl_kafka_field_t *end = NULL;
     bool present;
     uint32_t count = take_length(walk, 4, &present);
 
     for (; count > 0 && !walk->cursor.short_of; count--) {
-        if (field->use == WL_KAFKA_OF_TOPIC) {
+        if (step->use == WL_KAFKA_OF_TOPIC) {
             walk->name = (wl_kafka_text_t){NULL, 0};
             walk->id = NULL;
         }
-        end = take_structure(walk, field + 1);
-        if (field->use == WL_KAFKA_OF_TOPIC && !walk->cursor.short_of) {
+        take_structure(walk, step + 1);
+        if (step->use == WL_KAFKA_OF_TOPIC && !walk->cursor.short_of) {
             topic_done(walk);
         }
     }
-    return end != NULL && !walk->cursor.short_of ? end + 1 : after_end(field + 1);
 }
 
-static void take_value(walk_t *walk, const wl_kafka_field_t *field)
+/* Up to the END of an array's element, or the STOP of the whole body. */
+static void take_structure(walk_t *walk, const step_t *step)
 {
-    static const uint8_t sizes[] = {
-        [WL_KAFKA_INT8] = 1, [WL_KAFKA_INT16] = 2, [WL_KAFKA_INT32] = 4};
+    for (; step->type != WL_KAFKA_END && step->type != WL_KAFKA_STOP && !walk->cursor.short_of;
+         step++) {
+        wl_kafka_use_t use = (wl_kafka_use_t)step->use;
 
-    switch (field->type) {
-    case WL_KAFKA_INT8:
-    case WL_KAFKA_INT16:
-    case WL_KAFKA_INT32:
-        if (field->use == WL_KAFKA_SKIPPED) {
-            take(&walk->cursor, sizes[field->type]);
-        } else {
-            note_number(walk, (wl_kafka_use_t)field->use,
-                        take_be(&walk->cursor, sizes[field->type]));
+        switch (step->type) {
+        case STEP_SKIP:
+            take(&walk->cursor, step->number);
+            break;
+        case WL_KAFKA_INT8:
+            note_number(walk, use, take_be(&walk->cursor, 1));
+            break;
+        case WL_KAFKA_INT16:
+            note_number(walk, use, take_be(&walk->cursor, 2));
+            break;
+        case WL_KAFKA_INT32:
+            note_number(walk, use, take_be(&walk->cursor, 4));
+            break;
+        case WL_KAFKA_UUID:
+            take_uuid(walk);
+            break;
+        case WL_KAFKA_STRING:
+            take_text(walk, 2, use);
+            break;
+        case WL_KAFKA_BYTES:
+            take_text(walk, 4, use);
+            break;
+        case WL_KAFKA_ARRAY:
+            take_array(walk, step);
+            step += step->number;
+            break;
+        default:
+            take_values(walk, step);
+            break;
         }
-        break;
-    case WL_KAFKA_INT64:
-        take(&walk->cursor, 8);
-        break;
-    case WL_KAFKA_UUID:
-        take_uuid(walk, field);
-        break;
-    case WL_KAFKA_STRING:
-    case WL_KAFKA_BYTES:
-        take_text(walk, field);
-        break;
-    default:
-        take_values(walk, field);
-        break;
-    }
-}
-
-/* Up to the END of an array's element, or the STOP of the whole body, which is returned. */
-static const wl_kafka_field_t *take_structure(walk_t *walk, const wl_kafka_field_t *field)
-{
-    while (field->type != WL_KAFKA_END && field->type != WL_KAFKA_STOP && !walk->cursor.short_of) {
-        bool there =
-            walk->version >= field->from && (field->before == 0 || walk->version < field->before);
-
-        if (field->type == WL_KAFKA_ARRAY) {
-            field = there ? take_array(walk, field) : after_end(field + 1);
-            continue;
-        }
-        if (there) {
-            take_value(walk, field);
-        }
-        field++;
     }
     if (walk->flexible) {
         take_tags(walk);
     }
+}
+
+/* Plans. */
+
+/* Bytes of a field that is only skipped, 0 if they are told by its length. */
+static unsigned skipped_size(const wl_kafka_field_t *field)
+{
+    static const uint8_t sizes[] = {[WL_KAFKA_INT8] = 1,
+                                    [WL_KAFKA_INT16] = 2,
+                                    [WL_KAFKA_INT32] = 4,
+                                    [WL_KAFKA_INT64] = 8,
+                                    [WL_KAFKA_UUID] = UUID_SIZE};
+
+    return field->use == WL_KAFKA_SKIPPED && field->type < G_N_ELEMENTS(sizes) ? sizes[field->type]
+                                                                               : 0;
+}
+
+static void plan_value(GArray *steps, const wl_kafka_field_t *field)
+{
+    unsigned size = skipped_size(field);
+    step_t *last = steps->len > 0 ? &g_array_index(steps, step_t, steps->len - 1) : NULL;
+
+    if (size > 0 && last != NULL && last->type == STEP_SKIP) {
+        last->number = (uint16_t)(last->number + size);
+    } else {
+        step_t step = {size > 0 ? STEP_SKIP : field->type, field->use, (uint16_t)size};
+
+        g_array_append_val(steps, step);
+    }
+}
+
+/* Returns the END or STOP that ends the structure. Fields of arrays that the version does not have are
+ * gone through without `there`. */
+static const wl_kafka_field_t *plan_structure(GArray *steps, const wl_kafka_field_t *field,
+                                              int version, bool there)
+{
+    for (; field->type != WL_KAFKA_END && field->type != WL_KAFKA_STOP; field++) {
+        bool has =
+            there && version >= field->from && (field->before == 0 || version < field->before);
+        guint at = steps->len;
+
+        if (has) {
+            plan_value(steps, field);
+        }
+        if (field->type == WL_KAFKA_ARRAY) {
+            field = plan_structure(steps, field + 1, version, has);
+        }
+        if (has && field->type == WL_KAFKA_END) {
+            plan_value(steps, field);
+            g_array_index(steps, step_t, at).number = (uint16_t)(steps->len - 1 - at);
+        }
+    }
     return field;
 }
 
-static bool walk_body(walk_t *walk, const wl_kafka_schema_t *schema, int api, bool is_request)
+static const step_t *plan_of(const wl_kafka_schema_t *schema, int api, int version, bool is_request)
+{
+    static step_t **plans[MAX_APIS][2]; /* by version; they stay */
+    step_t ***of_api = &plans[api][is_request];
+
+    if (*of_api == NULL) {
+        *of_api = g_new0(step_t *, schema->versions);
+    }
+    if ((*of_api)[version] == NULL) {
+        GArray *steps = g_array_new(FALSE, FALSE, sizeof(step_t));
+
+        plan_value(steps, plan_structure(steps, is_request ? schema->request : schema->response,
+                                         version, true));
+        (*of_api)[version] = (step_t *)(void *)g_array_free(steps, FALSE);
+    }
+    return (*of_api)[version];
+}
+
+static bool walk_body(walk_t *walk, const wl_kafka_schema_t *schema, int api, int version,
+                      bool is_request)
 {
     *walk->body = (wl_kafka_body_t){.throttle_ms = -1, .max_wait_ms = -1, .session_epoch = -1};
-    walk->flexible = walk->version >= schema->flexible;
+    walk->flexible = version >= schema->flexible;
     /* Tags of the header. ApiVersions responses have none (KIP-511), so that a client that knows
      * nothing of the broker can read them. */
     if (walk->flexible && (is_request || api != WL_KAFKA_API_VERSIONS)) {
         take_tags(walk);
     }
-    take_structure(walk, is_request ? schema->request : schema->response);
+    take_structure(walk, plan_of(schema, api, version, is_request));
     return !walk->cursor.short_of && walk->cursor.at == walk->cursor.end;
 }
 
@@ -258,12 +319,12 @@ wl_kafka_result_t wl_kafka_body_read(int api, int version, bool is_request, cons
                                      uint32_t length, wl_kafka_body_t *body)
 {
     const wl_kafka_schema_t *schema = wl_kafka_schema(api);
-    walk_t walk = {.cursor = {bytes, bytes + length, false}, .version = version, .body = body};
+    walk_t walk = {.cursor = {bytes, bytes + length, false}, .body = body};
 
-    if (schema == NULL || version < 0) {
+    if (schema == NULL || version < 0 || api >= MAX_APIS) {
         return WL_BODY_UNKNOWN;
     }
-    if (version < schema->versions && walk_body(&walk, schema, api, is_request)) {
+    if (version < schema->versions && walk_body(&walk, schema, api, version, is_request)) {
         return WL_BODY_READ;
     }
     /* A broker that does not know the version answers in the form of version 0 (KIP-511). */
@@ -277,11 +338,8 @@ void wl_kafka_body_topics(int api, int version, const uint8_t *bytes, uint32_t l
                           wl_kafka_learn_t learn, void *user)
 {
     wl_kafka_body_t body;
-    walk_t walk = {.cursor = {bytes, bytes + length, false},
-                   .version = version,
-                   .body = &body,
-                   .learn = learn,
-                   .user = user};
+    walk_t walk = {
+        .cursor = {bytes, bytes + length, false}, .body = &body, .learn = learn, .user = user};
 
-    walk_body(&walk, wl_kafka_schema(api), api, false);
+    walk_body(&walk, wl_kafka_schema(api), api, version, false);
 }

@@ -116,10 +116,10 @@ static void apply(wl_matcher_t *matcher, wl_stream_t *stream, const asked_t *ask
     cursor_t cursor = {asked->filters, asked->filters + asked->length, false}, again = cursor;
     uint32_t since = wl_forwards_next(matcher->mqtt->forwards);
     wl_mqtt_session_t *session = session_of(matcher, stream);
-    uint32_t length, count = 0;
+    uint32_t length = 0, count = 0;
     const uint8_t *codes = NULL;
-    const char *filter;
-    uint8_t options;
+    const char *filter = NULL;
+    uint8_t options = 0;
 
     while (next_filter(&again, asked->subscribes, &filter, &length, &options)) {
         count++;
