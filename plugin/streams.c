@@ -262,6 +262,7 @@ static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
     } else if (sequence->gap_count == WL_GAPS_MAX) {
         memmove(sequence->gaps, sequence->gaps + 1, sizeof sequence->gaps[0] * (WL_GAPS_MAX - 1));
         sequence->gap_count--;
+        sequence->gaps_dropped++;
     }
     sequence->gaps[sequence->gap_count++] = gap;
 }

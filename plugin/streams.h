@@ -78,6 +78,7 @@ typedef struct {
     uint32_t next_seq; /* after the last byte seen or acknowledged */
     wl_gap_t *gaps;    /* WL_GAPS_MAX, from the first on; most directions have none */
     unsigned gap_count;
+    uint32_t gaps_dropped; /* the oldest of too many; whoever counts them sets it back to 0 */
     /* Of the last segment that was WL_SEGMENT_FILLS: bytes that were in gaps, since when the oldest
      * of these had been skipped (WL_NO_TIME: acknowledged, or unknown). */
     uint32_t filled;

@@ -447,6 +447,12 @@ static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
     wl_packed_log_add(paths->log, numbers);
 }
 
+static void count_dropped_gaps(wl_paths_t *paths, wl_sequence_t *sequence)
+{
+    paths->dropped += sequence->gaps_dropped;
+    sequence->gaps_dropped = 0;
+}
+
 bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
                   const wl_segment_t *segment, wl_path_record_t *record)
 {
@@ -473,6 +479,8 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
         half->window_known = true;
         half->window = segment->window;
     }
+    count_dropped_gaps(paths, &half->sequence);
+    count_dropped_gaps(paths, &other->sequence);
     log_add(paths, segment->frame, record);
     return true;
 }

@@ -109,7 +109,8 @@ bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
 /* The record of a number, which must be that of one. */
 void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record);
 
-/* Frames left out of the log, and segments whose ACK is no longer awaited, at their bounds. */
+/* Frames left out of the log, segments whose ACK is no longer awaited, and gaps that are no longer
+ * waited to be filled, at their bounds. */
 uint64_t wl_paths_dropped(const wl_paths_t *paths);
 
 #endif

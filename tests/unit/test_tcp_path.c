@@ -83,8 +83,7 @@ static void test_handshake_from_first_and_last(void **state)
     start(&talk);
     h = &talk.path->handshake;
     say(&talk, 0, 0, WL_TCP_SYN, 0, 0, 0);
-    assert_int_equal(say(&talk, 0, 100, WL_TCP_SYN, 0, 0, 0),
-                     WL_PATH_RESENT | WL_PATH_HANDSHAKE);
+    assert_int_equal(say(&talk, 0, 100, WL_TCP_SYN, 0, 0, 0), WL_PATH_RESENT | WL_PATH_HANDSHAKE);
     say(&talk, 1, 316.3, WL_TCP_SYN | WL_TCP_ACK, 0, 0, 1);
     assert_true(rtt_ms(&talk) == -1); /* which of the two SYNs? */
     say(&talk, 1, 532.6, WL_TCP_SYN | WL_TCP_ACK, 0, 0, 1);
@@ -256,6 +255,26 @@ static void test_a_copy_counts_nowhere(void **state)
     wl_paths_free(talk.paths);
 }
 
+static void test_too_many_gaps_are_counted(void **state)
+{
+    talk_t talk;
+
+    (void)state;
+    start(&talk);
+    shake(&talk);
+    for (uint32_t i = 0; i < WL_GAPS_MAX + 3; i++) {
+        assert_int_equal(wl_paths_dropped(talk.paths), i > WL_GAPS_MAX ? i - WL_GAPS_MAX : 0);
+        say(&talk, 0, 50 + i, WL_TCP_ACK, 101 + i * 200, 100, 1);
+    }
+    assert_int_equal(wl_paths_dropped(talk.paths), 3);
+    /* Of the first that is left its bytes are new; those of a dropped one are taken for a repeat. */
+    say(&talk, 0, 90, WL_TCP_ACK, 1 + 3 * 200, 100, 1);
+    assert_int_equal(talk.record.bytes, 100);
+    say(&talk, 0, 91, WL_TCP_ACK, 1, 100, 1);
+    assert_int_equal(talk.record.bytes, 0);
+    wl_paths_free(talk.paths);
+}
+
 static void test_log(void **state)
 {
     talk_t talk;
@@ -394,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_jitter_leaves_pauses_out),
         cmocka_unit_test(test_a_copy_counts_nowhere),
         cmocka_unit_test(test_a_fin_far_away_has_no_bytes),
+        cmocka_unit_test(test_too_many_gaps_are_counted),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_handshake_seen_in_passing),
         cmocka_unit_test(test_resent_of_exchanges),
