@@ -337,9 +337,13 @@ wl_kafka_result_t wl_kafka_body_read(int api, int version, bool is_request, cons
 void wl_kafka_body_topics(int api, int version, const uint8_t *bytes, uint32_t length,
                           wl_kafka_learn_t learn, void *user)
 {
+    const wl_kafka_schema_t *schema = wl_kafka_schema(api);
     wl_kafka_body_t body;
     walk_t walk = {
         .cursor = {bytes, bytes + length, false}, .body = &body, .learn = learn, .user = user};
 
-    walk_body(&walk, wl_kafka_schema(api), api, version, false);
+    /* An answer to ApiVersions may have been read as one of version 0. */
+    if (version < schema->versions) {
+        walk_body(&walk, schema, api, version, false);
+    }
 }
