@@ -156,3 +156,16 @@ def test_package_that_cannot_be_installed(suite):
                          capture_output=True, text=True)
     assert run.returncode != 0 and "inside" not in run.stdout
     assert "wirelat-no-such-package" in run.stderr
+
+
+def test_installation_that_was_interrupted():
+    """The next one that installs something puts the system in order first."""
+    if missing("bookworm"):
+        pytest.skip(missing("bookworm"))
+    run = subprocess.run([CHROOT, "bookworm", "sh", "-euc", """
+        sed '/^$/q' /var/lib/dpkg/status >/var/lib/dpkg/updates/0000
+        sed -i '/^hello$/d' /.wirelat-packages"""], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    run = subprocess.run([CHROOT, "--with", "hello", "bookworm", "hello"], capture_output=True,
+                         text=True)
+    assert run.returncode == 0 and "Hello" in run.stdout, run.stderr
