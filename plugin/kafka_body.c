@@ -55,10 +55,6 @@ static uint32_t take_length(walk_t *walk, unsigned plain_size, bool *present)
 
 static void take_tags(walk_t *walk)
 {
-    if (walk->cursor.at < walk->cursor.end && *walk->cursor.at == 0) {
-        walk->cursor.at++; /* as nearly everywhere */
-        return;
-    }
     for (uint32_t count = take_varint(&walk->cursor); count > 0 && !walk->cursor.short_of;
          count--) {
         take_varint(&walk->cursor);

@@ -38,7 +38,6 @@ typedef union {
 typedef struct {
     const wl_deferred_calls_t *calls;
     void *table;
-    bool takes; /* has left its tap */
 } member_t;
 
 /* One of the logs, and who waits for its records. */
@@ -55,6 +54,7 @@ typedef struct feed {
     moment_t *moments;         /* of those; NULL before there is one, and stays */
     uint32_t frame, of_frame;  /* the last event's; how many of them were read */
     bool listens;
+    bool takes; /* its members have left their taps: else a filter may hide records from them */
 } feed_t;
 
 static unsigned read_event(feed_t *feed, uint32_t number, room_t *room)
@@ -135,9 +135,7 @@ static void catch_up(feed_t *feed)
         for (unsigned i = 0; members != NULL && i < members->len; i++) {
             const member_t *member = &g_array_index(members, member_t, i);
 
-            if (member->takes) {
-                member->calls->take(&room, member->table);
-            }
+            member->calls->take(&room, member->table);
         }
     }
     feed->from = to;
@@ -166,52 +164,49 @@ static tap_packet_status feed_packet(void *data, packet_info *pinfo _U_, epan_di
     return TAP_PACKET_DONT_REDRAW;
 }
 
-/* What every member of every feed is called for once it has all there is. */
-static void finish(bool closes)
+/* Its members have all there is: they write it. */
+static void finish(feed_t *feed, bool closes)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(feeds); i++) {
-        feed_t *feed = &feeds[i];
+    if (feed->takes) {
+        catch_up(feed);
+    }
+    for (unsigned tap = 0; tap < MAX_TAPS; tap++) {
+        const GArray *members = feed->members[tap];
 
-        if (feed->listens) {
-            catch_up(feed);
-        }
-        for (unsigned tap = 0; tap < MAX_TAPS; tap++) {
-            const GArray *members = feed->members[tap];
+        for (unsigned i = 0; members != NULL && i < members->len; i++) {
+            const member_t *member = &g_array_index(members, member_t, i);
 
-            for (unsigned j = 0; members != NULL && j < members->len; j++) {
-                const member_t *member = &g_array_index(members, member_t, j);
-
-                (closes ? member->calls->closed : member->calls->drawn)(member->table);
-            }
+            (closes ? member->calls->closed : member->calls->drawn)(member->table);
         }
     }
 }
 
-static void feed_draw(void *feed _U_)
+static void feed_draw(void *feed)
 {
-    /* All of them: the first listener's draw comes before that of any table. */
-    finish(false);
+    finish(feed, false);
 }
 
 /* The logs are about to go. Where tshark begins anew after so many packets (-M), or with a file of
  * the next (-b), that is before the end of the capture. */
 static void file_closed(void)
 {
-    finish(true);
     for (unsigned i = 0; i < G_N_ELEMENTS(feeds); i++) {
+        finish(&feeds[i], true);
         feeds[i].from = feeds[i].to = feeds[i].frame = 0;
     }
 }
 
 /* A listener that is registered later is drawn earlier: those of tables were there before. */
-static bool listen(feed_t *feed, const char *tap, bool takes)
+static bool listen(feed_t *feed, const char *tap)
 {
     if (!feed->listens) {
+        bool takes = !have_filtering_tap_listeners();
         GString *error = register_tap_listener(tap, feed, NULL, TL_REQUIRES_NOTHING, NULL,
                                                takes && feed->moment != NULL ? feed_packet : NULL,
                                                feed_draw, NULL);
 
         feed->listens = error == NULL;
+        feed->takes = takes && feed->listens;
         if (error != NULL) {
             g_string_free(error, TRUE);
         }
@@ -231,11 +226,16 @@ static feed_t *feed_of(const char *tap, unsigned *place)
     return NULL;
 }
 
-static void add_member(GArray *members, const member_t *member)
+/* Once: a table that was reset joins again. */
+static void add_member(feed_t *feed, unsigned place, const member_t *member)
 {
+    GArray *members = feed->members[place];
+
+    if (members == NULL) {
+        members = feed->members[place] = g_array_new(FALSE, FALSE, sizeof *member);
+    }
     for (unsigned i = 0; i < members->len; i++) {
         if (g_array_index(members, member_t, i).table == member->table) {
-            g_array_index(members, member_t, i) = *member;
             return;
         }
     }
@@ -244,27 +244,22 @@ static void add_member(GArray *members, const member_t *member)
 
 wl_deferral_t wl_deferred_join(const wl_deferred_calls_t *calls, const void *record, void *table)
 {
-    member_t member = {calls, table, false};
     unsigned place;
     feed_t *feed;
 
     if (!wl_postdissect_was_first() || !wl_in_tshark()) {
         return WL_DEFERS_NOTHING;
     }
-    member.takes = !have_filtering_tap_listeners();
     feed = feed_of(calls->tap, &place);
-    if (feed == NULL || !listen(feed, calls->tap, member.takes)) {
+    if (feed == NULL || !listen(feed, calls->tap)) {
         return WL_DEFERS_NOTHING;
     }
     /* Later ones come to the feed's own listener. */
-    if (member.takes && feed->moment != NULL && feed->number(record) >= feed->to) {
+    if (feed->takes && feed->moment != NULL && feed->number(record) >= feed->to) {
         put(feed, record);
     }
-    if (feed->members[place] == NULL) {
-        feed->members[place] = g_array_new(FALSE, FALSE, sizeof member);
-    }
-    add_member(feed->members[place], &member);
-    return member.takes ? WL_DEFERS_RECORDS : WL_DEFERS_CELLS;
+    add_member(feed, place, &(member_t){calls, table});
+    return feed->takes ? WL_DEFERS_RECORDS : WL_DEFERS_CELLS;
 }
 
 void wl_deferred_register(void)

@@ -16,7 +16,6 @@
 #ifndef WIRELAT_DEFERRED_H
 #define WIRELAT_DEFERRED_H
 
-#include <glib.h>
 #include <stdbool.h>
 
 /* What a table is called for. */
@@ -24,7 +23,7 @@ typedef struct {
     const char *tap; /* of its records */
     void (*take)(const void *record, void *table);
     void (*drawn)(void *table);  /* it took all there is, and Wireshark is about to draw it */
-    void (*closed)(void *table); /* the same, and the logs are about to go */
+    void (*closed)(void *table); /* the same, but the logs are about to go */
 } wl_deferred_calls_t;
 
 typedef enum {

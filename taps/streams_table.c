@@ -70,10 +70,9 @@ static const struct {
 };
 
 typedef struct {
-    const wl_path_t
-        *path;       /* of the row's first frame; of the open file while the row is remembered */
-    uint32_t number; /* under this number */
-    wl_handshake_t shake; /* of that path, as of the last time it was written */
+    const wl_path_t *path; /* of its first frame in this file, gone with it: see is_current() */
+    uint32_t number;       /* the row is remembered under */
+    wl_handshake_t shake;  /* of that path, as of the last time it was written */
     uint32_t counts[G_N_ELEMENTS(counted)];
     wl_summary_t *rtt;
     uint64_t bytes;

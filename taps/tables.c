@@ -615,9 +615,14 @@ static void write_deferred(void *user)
     table->is_put_off = true;
 }
 
-static void close_deferred(void *table)
+/* What was looked up in the open file is written while it is there. */
+static void close_deferred(void *user)
 {
-    write_deferred(table);
+    wl_table_t *table = user;
+
+    for (unsigned i = 0; i < table->by_slot->len; i++) {
+        write_own(table, g_ptr_array_index(table->by_slot, i));
+    }
     numbers_clear(table);
 }
 
