@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     wl_key_t key;
     uint32_t value;
-    link_t links[2]; /* links[IN_STREAM] is ANSWERED and the key's hash once it is */
+    link_t links[2]; /* links[IN_STREAM].previous is ANSWERED once it is */
 } entry_t;
 
 G_STATIC_ASSERT(sizeof(entry_t) == 32);
@@ -57,17 +57,9 @@ static bool key_equal(wl_key_t a, wl_key_t b)
     return a.id == b.id && a.stream == b.stream && a.space == b.space;
 }
 
-/* A message asks for its key several times in a row. */
 static uint32_t key_hash(wl_key_t key)
 {
-    static wl_key_t last;
-    static uint32_t hash;
-
-    if (hash == 0 || !key_equal(key, last)) {
-        last = key;
-        hash = wl_hash_bytes(&key, sizeof key); /* three words, no padding */
-    }
-    return hash;
+    return wl_hash_numbers(key.stream, key.space, key.id);
 }
 
 static entry_t *entry_at(const wl_pending_t *pt, uint32_t index)
@@ -86,12 +78,6 @@ static queue_t *stream_queue(wl_pending_t *pt, uint32_t number)
 static bool is_pending(const entry_t *entry)
 {
     return entry->links[IN_STREAM].previous != ANSWERED;
-}
-
-/* The hash of its key. */
-static uint32_t entry_hash(const entry_t *entry)
-{
-    return is_pending(entry) ? key_hash(entry->key) : entry->links[IN_STREAM].next;
 }
 
 /* Slots. */
@@ -168,9 +154,9 @@ static void file(wl_pending_t *pt, uint32_t index, wl_key_t key)
 
 static void unfile(wl_pending_t *pt, uint32_t index)
 {
-    const entry_t *entry = entry_at(pt, index);
+    wl_key_t key = entry_at(pt, index)->key;
 
-    slot_free(pt, slot_of(pt, entry->key, entry_hash(entry)));
+    slot_free(pt, slot_of(pt, key, key_hash(key)));
 }
 
 static uint32_t entry_new(wl_pending_t *pt)
@@ -320,7 +306,7 @@ static void prefetch_forgotten(const wl_pending_t *pt)
 {
     const entry_t *oldest = entry_at(pt, pt->answered.oldest);
 
-    prefetch_slot(pt, entry_hash(oldest));
+    prefetch_slot(pt, key_hash(oldest->key));
     __builtin_prefetch(entry_at(pt, oldest->links[IN_TABLE].next));
 }
 
@@ -350,7 +336,7 @@ wl_pending_result_t wl_pending_take(wl_pending_t *pt, wl_key_t key, uint32_t *va
     }
     pt->counters.answered++;
     detach(pt, index);
-    entry_at(pt, index)->links[IN_STREAM] = (link_t){ANSWERED, key_hash(key)};
+    entry_at(pt, index)->links[IN_STREAM] = (link_t){ANSWERED, NONE};
     queue_push(pt, &pt->answered, index, IN_TABLE);
     if (pt->answered.count > WL_PENDING_ANSWERED_MAX) {
         uint32_t oldest = pt->answered.oldest;

@@ -256,8 +256,8 @@ static bool is_wanted(wl_item_t item)
 typedef struct {
     const proto_node *tcp; /* the innermost */
     const field_info *ip;  /* v4 or v6, the last before it */
-    bool has_pdu, has_parts;
-    bool has_websocket;
+    const proto_node *pdu; /* the first of a wanted protocol */
+    bool has_parts, has_websocket;
     const field_info *http;
     const proto_node *datagram; /* an MQTT-SN message */
 } outline_t;
@@ -281,7 +281,9 @@ static outline_t outline_of(proto_tree *tree)
             break;
         case WL_ITEM_MQTT:
         case WL_ITEM_KAFKA:
-            outline.has_pdu |= is_wanted(item);
+            if (outline.pdu == NULL && is_wanted(item)) {
+                outline.pdu = node;
+            }
             break;
         case WL_ITEM_TCP_SEGMENT:
         case WL_ITEM_TCP_SEGMENTS:
@@ -321,14 +323,15 @@ static void note_forgotten(uint32_t frame)
     }
 }
 
-static void match_pdus(packet_info *pinfo, proto_tree *tree, const wl_segment_t *segment,
+/* From the node of the first on. */
+static void match_pdus(packet_info *pinfo, const proto_node *first, const wl_segment_t *segment,
                        wl_stream_t *stream, unsigned direction)
 {
     wl_half_t *half = &stream->half[direction];
     const sender_t sender = {segment, stream, direction};
     unsigned first_seq = segment->seq;
 
-    for (proto_node *node = tree->first_child; node != NULL; node = node->next) {
+    for (const proto_node *node = first; node != NULL; node = node->next) {
         wl_item_t item = wl_read_item(PNODE_FINFO(node));
 
         if (!is_wanted(item)) {
@@ -380,11 +383,11 @@ static bool is_ours(const outline_t *outline, const wl_segment_t *segment)
     if (wl_framing_ws_expects(segment->source_port, segment->destination_port)) {
         return true;
     }
-    if (outline->has_pdu) {
+    if (outline->pdu != NULL) {
         /* Found by a heuristic or by another dissector: its ACKs must be seen from now on. */
         wl_framing_expect(MIN(segment->source_port, segment->destination_port));
     }
-    return outline->has_pdu;
+    return outline->pdu != NULL;
 }
 
 /* Other traffic, but a stream may turn out to be ours after its handshake. */
@@ -461,8 +464,8 @@ static void read_payload(packet_info *pinfo, proto_tree *tree, const outline_t *
         }
         wl_layout_remember_runs(&layout, pinfo, matcher.streams, half);
     }
-    if (outline->has_pdu) {
-        match_pdus(pinfo, tree, segment, stream, direction);
+    if (outline->pdu != NULL) {
+        match_pdus(pinfo, outline->pdu, segment, stream, direction);
     }
     wl_layout_forget_runs(&layout, half);
     note_forgotten(pinfo->num);
@@ -482,17 +485,75 @@ static void note_stream(packet_info *pinfo, wl_stream_t *stream)
     }
 }
 
-static void first_pass(packet_info *pinfo, proto_tree *tree)
+/* False: another's, or no whole segment; no log has anything of it. */
+static bool take_segment(packet_info *pinfo, proto_tree *tree, const outline_t *outline,
+                         const wl_tcp_header_t *tcp)
 {
-    outline_t outline = {.tcp = NULL};
-    wl_tcp_header_t tcp = {.has_tree = true};
     wl_segment_t segment;
     wl_path_record_t record;
     uint32_t payload_start;
     wl_stream_t *stream;
     unsigned direction;
-    bool ours, multipath, has_tcp = wl_tcp_front_header(pinfo, &tcp);
+    bool ours, multipath;
 
+    if (!wl_read_header(pinfo, tcp, &segment, &payload_start)) {
+        return false;
+    }
+    if (outline->http != NULL) {
+        see_http(pinfo, outline->http);
+    }
+    ours = is_ours(outline, &segment);
+    if (segment.time_ns == WL_NO_TIME) {
+        if (ours) {
+            wl_health_note(matcher.health, pinfo->num, WL_HEALTH_GATED, 1);
+        }
+        return false;
+    }
+    multipath = wl_mptcp_expects(pinfo, tcp, &segment, payload_start);
+    if (multipath) {
+        wl_tcp_front_use();
+    }
+    if (!ours && !multipath && !pref_all_streams) {
+        pass_by(pinfo, &segment);
+        return false;
+    }
+    if (!wl_read_segment(pinfo, tcp, payload_start, &segment) ||
+        !wl_lookup_stream(pinfo, &segment)) {
+        return false;
+    }
+    stream = stream_of(pinfo, &segment);
+    direction = wl_stream_direction(stream, &segment);
+    if (follow_path(stream, direction, &segment, &record) && multipath) {
+        wl_mptcp_first_pass(pinfo, tcp, &segment, payload_start, direction, &record,
+                            matcher.health);
+        note_forgotten(pinfo->num);
+    }
+    if (!ours) {
+        return true;
+    }
+    note_stream(pinfo, stream);
+    note_order(stream, direction, &segment);
+    wl_match_ack(&matcher, stream, direction, &segment);
+    if (segment.length > 0 && outline->tcp != NULL) {
+        read_payload(pinfo, tree, outline, &segment, payload_start - tcp->start, stream, direction);
+    }
+    if (segment.flags & (WL_TCP_FIN | WL_TCP_RST)) {
+        wl_mqtt_closed(&matcher, stream, direction, segment.frame, segment.time_ns,
+                       (segment.flags & WL_TCP_RST) != 0);
+    }
+    return true;
+}
+
+/* Whether a log may have something of this frame; not of most of other traffic. */
+static bool first_pass(packet_info *pinfo, proto_tree *tree)
+{
+    outline_t outline = {.tcp = NULL};
+    wl_tcp_header_t tcp = {.has_tree = true};
+    bool has_tcp = wl_tcp_front_header(pinfo, &tcp), taken = false;
+
+    if (!pinfo->fd->has_ts) {
+        return false;
+    }
     if (tcp.has_tree) {
         outline = outline_of(tree);
     }
@@ -500,55 +561,12 @@ static void first_pass(packet_info *pinfo, proto_tree *tree)
         tcp = wl_read_tcp_node(outline.ip, outline.tcp);
         has_tcp = true;
     }
-    if (outline.datagram != NULL && pinfo->fd->has_ts) {
+    if (outline.datagram != NULL) {
         wl_datagrams_take(pinfo, outline.datagram);
         note_forgotten(pinfo->num);
+        taken = true;
     }
-    if (!has_tcp || !pinfo->fd->has_ts || !wl_read_header(pinfo, &tcp, &segment, &payload_start)) {
-        return;
-    }
-    if (outline.http != NULL) {
-        see_http(pinfo, outline.http);
-    }
-    ours = is_ours(&outline, &segment);
-    if (segment.time_ns == WL_NO_TIME) {
-        if (ours) {
-            wl_health_note(matcher.health, pinfo->num, WL_HEALTH_GATED, 1);
-        }
-        return;
-    }
-    multipath = wl_mptcp_expects(pinfo, &tcp, &segment, payload_start);
-    if (multipath) {
-        wl_tcp_front_use();
-    }
-    if (!ours && !multipath && !pref_all_streams) {
-        pass_by(pinfo, &segment);
-        return;
-    }
-    if (!wl_read_segment(pinfo, &tcp, payload_start, &segment) ||
-        !wl_lookup_stream(pinfo, &segment)) {
-        return;
-    }
-    stream = stream_of(pinfo, &segment);
-    direction = wl_stream_direction(stream, &segment);
-    if (follow_path(stream, direction, &segment, &record) && multipath) {
-        wl_mptcp_first_pass(pinfo, &tcp, &segment, payload_start, direction, &record,
-                            matcher.health);
-        note_forgotten(pinfo->num);
-    }
-    if (!ours) {
-        return;
-    }
-    note_stream(pinfo, stream);
-    note_order(stream, direction, &segment);
-    wl_match_ack(&matcher, stream, direction, &segment);
-    if (segment.length > 0 && outline.tcp != NULL) {
-        read_payload(pinfo, tree, &outline, &segment, payload_start - tcp.start, stream, direction);
-    }
-    if (segment.flags & (WL_TCP_FIN | WL_TCP_RST)) {
-        wl_mqtt_closed(&matcher, stream, direction, segment.frame, segment.time_ns,
-                       (segment.flags & WL_TCP_RST) != 0);
-    }
+    return (has_tcp && take_segment(pinfo, tree, &outline, &tcp)) || taken;
 }
 
 static void tap_findings(packet_info *pinfo)
@@ -595,12 +613,13 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
                        (int32_t)(count - WL_MOST_TAPPED));
     }
     wl_mptcp_show(pinfo, tvb, tree, paths);
-    tap_findings(pinfo);
     tap_path(pinfo);
 }
 
 static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
 {
+    bool is_logged = true;
+
     if (matcher.store == NULL || wanted_groups == 0) {
         return 0;
     }
@@ -609,9 +628,12 @@ static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
         if (wl_tcp_front_first_frame(tree)) {
             want_all();
         }
-        first_pass(pinfo, tree);
+        is_logged = first_pass(pinfo, tree);
     }
-    show(pinfo, tvb, tree);
+    if (is_logged) {
+        show(pinfo, tvb, tree);
+    }
+    tap_findings(pinfo);
     return (int)tvb_captured_length(tvb);
 }
 
