@@ -59,10 +59,10 @@ static void write_header(wl_export_t *export)
     const wl_column_t *columns = wl_export_columns(&count);
 
     for (unsigned i = 0; i < count && !export->json; i++) {
-        wl_out_bytes(export->out, ",", i > 0);
+        wl_out_byte(export->out, ',', i > 0);
         wl_out_csv_text(export->out, columns[i].name);
     }
-    wl_out_bytes(export->out, "\n", !export->json);
+    wl_out_byte(export->out, '\n', !export->json);
     export->headed = true;
 }
 
@@ -81,16 +81,21 @@ static void write_cell(wl_out_t *out, bool json, wl_cell_type_t type, const wl_v
 
 static void write_csv(wl_out_t *out, const wl_column_t *columns, unsigned count, wl_line_t *line)
 {
+    unsigned commas = 0; /* before the next cell that is not empty: most are */
+
     for (unsigned i = 0; i < count; i++) {
         wl_value_t value;
         wl_cell_type_t type = wl_export_cell(&columns[i], line, &value);
 
-        wl_out_bytes(out, ",", i > 0);
         if (type != WL_CELL_NONE) {
+            wl_out_byte(out, ',', commas);
             write_cell(out, false, type, &value);
+            commas = 0;
         }
+        commas++;
     }
-    wl_out_bytes(out, "\n", 1);
+    wl_out_byte(out, ',', commas - 1);
+    wl_out_byte(out, '\n', 1);
 }
 
 static void write_json(wl_out_t *out, const wl_column_t *columns, unsigned count, wl_line_t *line)

@@ -76,6 +76,28 @@ int wl_out_restart(wl_out_t *out)
     return out->error;
 }
 
+/* Where so many bytes can be written, at most BUFFER_SIZE. */
+static char *room(wl_out_t *out, size_t count)
+{
+    char *at;
+
+    if (count > BUFFER_SIZE - out->used) {
+        wl_out_flush(out);
+    }
+    at = out->buffer + out->used;
+    out->used += count;
+    return at;
+}
+
+void wl_out_byte(wl_out_t *out, char byte, unsigned times)
+{
+    char *at = room(out, times);
+
+    for (unsigned i = 0; i < times; i++) {
+        at[i] = byte;
+    }
+}
+
 void wl_out_bytes(wl_out_t *out, const char *bytes, size_t count)
 {
     while (count > BUFFER_SIZE - out->used) {
@@ -96,15 +118,24 @@ void wl_out_integer(wl_out_t *out, int64_t value)
     /* The sign is taken off in unsigned arithmetic: -INT64_MIN is no int64_t. */
     uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     char digits[MAX_DIGITS], *at = digits + MAX_DIGITS;
+    size_t count;
 
-    do {
+    for (; rest >= 100; rest /= 100) {
+        unsigned pair = (unsigned)(rest % 100);
+
+        *--at = (char)('0' + pair % 10);
+        *--at = (char)('0' + pair / 10);
+    }
+    if (rest >= 10) {
         *--at = (char)('0' + rest % 10);
         rest /= 10;
-    } while (rest > 0);
+    }
+    *--at = (char)('0' + rest);
     if (value < 0) {
         *--at = '-';
     }
-    wl_out_bytes(out, at, (size_t)(digits + MAX_DIGITS - at));
+    count = (size_t)(digits + MAX_DIGITS - at);
+    memcpy(room(out, count), at, count);
 }
 
 /* Which bytes of a text cannot stand as they are. */

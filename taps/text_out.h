@@ -18,6 +18,8 @@ wl_out_t *wl_out_new(int file);
 /* Frees the writer and closes its file, unless wl_out_close() has. What was not flushed is lost. */
 void wl_out_free(wl_out_t *out);
 
+/* At most 65,536 times. */
+void wl_out_byte(wl_out_t *out, char byte, unsigned times);
 void wl_out_bytes(wl_out_t *out, const char *bytes, size_t count);
 void wl_out_integer(wl_out_t *out, int64_t value);
 /* A cell of text, in quotes where RFC 4180 section 2 needs them; nothing else is changed. */

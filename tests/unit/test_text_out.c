@@ -109,6 +109,29 @@ static void test_longer_than_the_buffer(void **state)
     free(text);
 }
 
+/* Cells of all lengths, at every place of the buffer's end. */
+static void test_many_cells(void **state)
+{
+    size_t size = (size_t)1 << 20, used = 0;
+    char *expected = malloc(size), *found;
+    wl_out_t *out = writer();
+
+    (void)state;
+    for (int64_t i = 0; used + 64 < size; i++) {
+        int64_t value = (INT64_MAX >> i % 63) * (i % 2 == 0 ? 1 : -1) + i % 2;
+        unsigned commas = (unsigned)(i % 7);
+
+        wl_out_integer(out, value);
+        wl_out_byte(out, ',', commas);
+        used += (size_t)snprintf(expected + used, size - used, "%lld%.*s", (long long)value,
+                                 (int)commas, ",,,,,,,");
+    }
+    found = written(out);
+    assert_string_equal(found, expected);
+    free(found);
+    free(expected);
+}
+
 static void test_written_anew(void **state)
 {
     wl_out_t *out = writer();
@@ -142,9 +165,10 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_csv),          cmocka_unit_test(test_json),
-        cmocka_unit_test(test_integers),     cmocka_unit_test(test_longer_than_the_buffer),
-        cmocka_unit_test(test_written_anew), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_csv),        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_integers),   cmocka_unit_test(test_longer_than_the_buffer),
+        cmocka_unit_test(test_many_cells), cmocka_unit_test(test_written_anew),
+        cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
