@@ -92,14 +92,10 @@ static uint32_t port_bit(const wl_segment_t *segment)
 
 static bool read_options(const wl_tcp_header_t *tcp, uint32_t payload_start)
 {
-    int start = (int)(tcp->start + TCP_MIN_HEADER);
-    int length = (int)payload_start - start;
+    uint32_t end = MIN(payload_start - tcp->start, tcp->captured);
 
-    length = MIN(length, tvb_captured_length_remaining(tcp->buffer, start));
-    if (length <= 0) {
-        return false;
-    }
-    return wl_mp_options_read(tvb_get_ptr(tcp->buffer, start, length), (uint32_t)length, &options);
+    return end > TCP_MIN_HEADER &&
+           wl_mp_options_read(tcp->bytes + TCP_MIN_HEADER, end - TCP_MIN_HEADER, &options);
 }
 
 bool wl_mptcp_expects(packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment_t *segment,
@@ -127,8 +123,10 @@ bool wl_mptcp_expects(packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment
 static const uint8_t *payload_of(const wl_tcp_header_t *tcp, uint32_t payload_start,
                                  uint32_t length)
 {
-    return length > 0 && tvb_bytes_exist(tcp->buffer, (int)payload_start, (int)length)
-               ? tvb_get_ptr(tcp->buffer, (int)payload_start, (int)length)
+    uint32_t header = payload_start - tcp->start;
+
+    return length > 0 && header <= tcp->captured && length <= tcp->captured - header
+               ? tcp->bytes + header
                : NULL;
 }
 

@@ -155,19 +155,21 @@ static bool wanted_length(const proto_node *tcp_node, uint32_t *length)
 wl_tcp_header_t wl_read_tcp_node(const field_info *ip, const proto_node *tcp)
 {
     const field_info *item = PNODE_FINFO(tcp);
+    wl_tcp_header_t header = wl_tcp_header_at(item->ds_tvb, (uint32_t)item->start);
 
-    return (wl_tcp_header_t){item->ds_tvb, (uint32_t)item->start, ip, tcp, false, true};
+    header.ip = ip;
+    header.node = tcp;
+    return header;
 }
 
 bool wl_read_header(const packet_info *pinfo, const wl_tcp_header_t *tcp, wl_segment_t *segment,
                     uint32_t *payload_start)
 {
-    const uint8_t *bytes;
+    const uint8_t *bytes = tcp->bytes;
 
-    if (tvb_captured_length_remaining(tcp->buffer, (int)tcp->start) < TCP_MIN_HEADER) {
+    if (tcp->captured < TCP_MIN_HEADER) {
         return false;
     }
-    bytes = tvb_get_ptr(tcp->buffer, (int)tcp->start, TCP_MIN_HEADER);
     segment->frame = pinfo->num;
     segment->time_ns = time_of(&pinfo->abs_ts);
     segment->source_port = (uint16_t)be16(bytes);
@@ -183,14 +185,12 @@ bool wl_read_header(const packet_info *pinfo, const wl_tcp_header_t *tcp, wl_seg
 /* Of all bytes of the header that were captured, four at a time. */
 static uint64_t header_hash(const wl_tcp_header_t *tcp, uint32_t header)
 {
-    uint32_t captured = (uint32_t)tvb_captured_length_remaining(tcp->buffer, (int)tcp->start);
-    uint32_t count = MIN(header, captured) / 4;
-    const uint8_t *bytes = tvb_get_ptr(tcp->buffer, (int)tcp->start, (int)count * 4);
+    uint32_t count = MIN(header, tcp->captured) / 4;
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t word;
-        memcpy(&word, bytes + i * 4, sizeof word);
+        memcpy(&word, tcp->bytes + i * 4, sizeof word);
         hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
         hash ^= hash >> 32;
     }

@@ -126,16 +126,15 @@ static bool begins_known(const uint8_t *bytes, uint32_t count)
 }
 
 /* Whether something we want, or must see, may be in the tree of this segment. */
-static bool needs_tree(tvbuff_t *tvb)
+static bool needs_tree(const wl_tcp_header_t *tcp)
 {
-    uint32_t captured = tvb_captured_length(tvb), length = tvb_reported_length(tvb), start;
+    uint32_t captured = tcp->captured, length = tvb_reported_length(tcp->buffer), start;
     uint16_t source, destination;
-    const uint8_t *bytes;
+    const uint8_t *bytes = tcp->bytes;
 
     if (captured < TCP_MIN_HEADER) {
         return true;
     }
-    bytes = tvb_get_ptr(tvb, 0, (int)captured);
     start = (bytes[12] >> 4) * 4u;
     if (start < TCP_MIN_HEADER || start > length || (bytes[13] & WL_TCP_FIN)) {
         return true;
@@ -165,7 +164,9 @@ static int dissect_tcp(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
     /* In no item of another protocol's, and no copy in an error message. */
     if (!pinfo->fd->visited && tree != NULL && tree->parent == NULL && !pinfo->flags.in_error_pkt) {
         header_frame = pinfo->num;
-        header = (wl_tcp_header_t){tvb, 0, NULL, NULL, pinfo->fragmented, needs_tree(tvb)};
+        header = wl_tcp_header_at(tvb, 0);
+        header.is_fragment = pinfo->fragmented;
+        header.has_tree = needs_tree(&header);
         if (!header.has_tree) {
             tree = NULL;
         }

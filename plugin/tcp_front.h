@@ -24,12 +24,28 @@
 typedef struct {
     tvbuff_t *buffer;
     uint32_t start;
+    const uint8_t *bytes; /* from there on, as many as were captured */
+    uint32_t captured;
     /* What tells where the packet ends, if the buffer does not: */
     const field_info *ip;
     const proto_node *node;
     bool is_fragment; /* the rest of the segment is in other fragments of the IP packet */
     bool has_tree;    /* false: the frame has no items from TCP on */
 } wl_tcp_header_t;
+
+/* The one at this place of the buffer; what tells where the packet ends is left to the caller. */
+static inline wl_tcp_header_t wl_tcp_header_at(tvbuff_t *buffer, uint32_t start)
+{
+    uint32_t captured = tvb_captured_length(buffer);
+
+    captured -= MIN(start, captured);
+    return (wl_tcp_header_t){.buffer = buffer,
+                             .start = start,
+                             .bytes = captured > 0 ? tvb_get_ptr(buffer, (int)start, (int)captured)
+                                                   : NULL,
+                             .captured = captured,
+                             .has_tree = true};
+}
 
 /* When all protocols have registered; and when all have their dissectors. */
 void wl_tcp_front_register(void);

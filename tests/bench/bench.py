@@ -24,6 +24,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import argparse
 import pathlib
+import shutil
 import statistics
 import sys
 import tempfile
@@ -138,7 +139,8 @@ def way_variants(kind, tables):
         "-T json": ("without", read + ["-T", "json", "-Y", kind]),
         "JSON into Python": ("without", python + [str(HERE / "notebook_json.py"), kind]),
         "scapy": ("without", python + [str(HERE / "notebook_scapy.py"), kind]),
-        "tcptrace, TCP only": ("without", from_file("tcptrace -n -r t.pcap")),
+        **({"tcptrace, TCP only": ("without", from_file("tcptrace -n -r t.pcap"))}
+           if shutil.which("tcptrace") else {}),
     }
 
 
@@ -163,6 +165,8 @@ def report_ways(kind, sizes, results):
 def ways(bench, kinds, options):
     met, tables = True, bench.tables()
     sizes = (options.packets // 25, options.packets // 5)
+    if not shutil.which("tcptrace"):
+        print("\ntcptrace is not installed, and left out", flush=True)
     for kind in kinds:
         if kind in FIELDS:
             results = [bench.rounds(way_variants(kind, tables), generated(kind, size),
