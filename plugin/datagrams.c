@@ -135,7 +135,7 @@ static bool sender_is_gateway(const packet_info *pinfo)
 void wl_datagrams_take(packet_info *pinfo, const proto_node *node)
 {
     const field_info *pdu = PNODE_FINFO(node);
-    int64_t now = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
+    int64_t now = wl_read_time(&pinfo->abs_ts);
     wl_segment_t segment = {.frame = pinfo->num,
                             .time_ns = now,
                             .source_port = (uint16_t)pinfo->srcport,
@@ -148,6 +148,10 @@ void wl_datagrams_take(packet_info *pinfo, const proto_node *node)
     uint32_t count;
 
     if (matcher.store == NULL || !read_stream(pinfo, &segment.stream)) {
+        return;
+    }
+    if (now == WL_NO_TIME) {
+        wl_health_note(matcher.health, pinfo->num, WL_HEALTH_GATED, 1);
         return;
     }
     bytes = wl_read_bytes(pdu, INT32_MAX, &count);

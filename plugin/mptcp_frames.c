@@ -266,11 +266,6 @@ void wl_mptcp_record(uint32_t number, const wl_paths_t *paths, wl_mp_record_t *r
     record->path = wl_paths_find_near(paths, logged.frame, &near, path) ? path : NULL;
 }
 
-static int64_t nanoseconds(const nstime_t *time)
-{
-    return (int64_t)time->secs * 1000000000 + time->nsecs;
-}
-
 void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths)
 {
     static wl_mp_record_t record; /* one a frame, and taps run before the next */
@@ -285,8 +280,8 @@ void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl
     wanted = wl_mptcp_is_wanted(tree);
     read_record(&logged, &record);
     record.path = wl_paths_find(paths, pinfo->num, &path) ? &path : NULL;
-    record.time_ns = nanoseconds(&pinfo->abs_ts);
-    record.rel_ns = nanoseconds(&pinfo->rel_ts);
+    record.time_ns = wl_read_time(&pinfo->abs_ts);
+    record.since_start = pinfo->rel_ts;
     wl_mptcp_tap_record(pinfo, &record);
     shown = record;
     shown.placed |= pinfo->fd->visited && record.subflow->connection != NULL;

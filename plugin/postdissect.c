@@ -587,7 +587,7 @@ static void tap_path(packet_info *pinfo)
 
     /* Not if anyone listens: the walk over all listeners that tells it costs more. */
     if (wl_paths_find(paths, pinfo->num, &record)) {
-        record.time_ns = (int64_t)pinfo->abs_ts.secs * 1000000000 + pinfo->abs_ts.nsecs;
+        record.time_ns = wl_read_time(&pinfo->abs_ts);
         tap_queue_packet(tap_stream, pinfo, &record);
     }
 }

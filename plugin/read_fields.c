@@ -81,10 +81,9 @@ uint32_t wl_item_uint(const field_info *finfo)
     return fvalue_get_uinteger(WL_FVALUE(finfo));
 }
 
-/* A pcapng can say any 64-bit number of any unit. Beyond half of what 64 bits of nanoseconds hold,
- * the years 1823 to 2116, the difference of two times could overflow. */
-static int64_t time_of(const nstime_t *time)
+int64_t wl_read_time(const nstime_t *time)
 {
+    /* Half of what 64 bits of nanoseconds hold: else the difference of two could overflow. */
     static const int64_t most_s = G_MAXINT64 / 2 / 1000000000;
 
     if (time->secs >= most_s || time->secs <= -most_s) {
@@ -171,7 +170,7 @@ bool wl_read_header(const packet_info *pinfo, const wl_tcp_header_t *tcp, wl_seg
         return false;
     }
     segment->frame = pinfo->num;
-    segment->time_ns = time_of(&pinfo->abs_ts);
+    segment->time_ns = wl_read_time(&pinfo->abs_ts);
     segment->source_port = (uint16_t)be16(bytes);
     segment->destination_port = (uint16_t)be16(bytes + 2);
     segment->seq = be32(bytes + 4);

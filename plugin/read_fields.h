@@ -76,6 +76,10 @@ static inline wl_item_t wl_read_item(const field_info *finfo)
 /* The header that a "tcp" node stands for. ip: the "ip" or "ipv6" node before it, or NULL. */
 wl_tcp_header_t wl_read_tcp_node(const field_info *ip, const proto_node *tcp);
 
+/* In nanoseconds. WL_NO_TIME outside of the years 1823 to 2116: a pcapng can say any 64-bit number
+ * of any unit. */
+int64_t wl_read_time(const nstime_t *time);
+
 /* A TCP header, in two steps: other traffic needs but the first.
  * The first sets frame, time, ports, numbers, flags and window, and where the payload starts in the
  * header's buffer; false when the header was not captured. The time is WL_NO_TIME when it lies

@@ -26,7 +26,7 @@ typedef struct {
     uint32_t frame;
     uint32_t number; /* of the frame in the log */
     int64_t time_ns;
-    int64_t rel_ns; /* since the capture's first frame */
+    nstime_t since_start; /* the capture's first frame, whose clock may be off by any time */
 } wl_mp_record_t;
 
 /* Registers the protocol "wirelat.mptcp", its fields, expert infos and tap, and its preferences in

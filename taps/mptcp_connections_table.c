@@ -330,7 +330,7 @@ static void take_item(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
 
 static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context)
 {
-    int64_t rel_ns = context->record->rel_ns, seconds = rel_ns / 1000000000;
+    const nstime_t *since_start = &context->record->since_start;
 
     for (unsigned side = 0; side < 2; side++) {
         state_t *state = rows->state[side];
@@ -338,8 +338,7 @@ static void take_time(wl_table_t *table, rows_t *rows, const wl_mp_context_t *co
         if (!state->started) {
             state->started = true;
             state->start_ns = context->time_ns;
-            wl_table_set_real(table, rows->row[side], START,
-                              (double)seconds + (double)(rel_ns % 1000000000) / 1e9);
+            wl_table_set_real(table, rows->row[side], START, nstime_to_sec(since_start));
         }
         state->last_ns = context->time_ns;
     }

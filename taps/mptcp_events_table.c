@@ -13,7 +13,7 @@ static void take_event(wl_table_t *table, const wl_mp_context_t *context, const 
     char frame[12], connection[12] = "-", subflow[12] = "-";
     GString *line = g_string_new(NULL);
     wl_row_key_t key = {.text = {frame, connection, subflow}, .rank = context->frame};
-    int64_t rel_ns = context->record->rel_ns;
+    double since_s = nstime_to_sec(&context->record->since_start);
     wl_row_t *row;
 
     g_snprintf(frame, sizeof frame, "%u", context->frame);
@@ -25,7 +25,7 @@ static void take_event(wl_table_t *table, const wl_mp_context_t *context, const 
     key.text[3] = line->str;
     row = wl_table_row(table, &key);
     wl_table_set_real(table, row, TIME,
-                      (double)(rel_ns + context->time_ns - context->record->time_ns) / 1e9);
+                      since_s + (double)(context->time_ns - context->record->time_ns) / 1e9);
     wl_table_set_text(table, row, SENDER,
                       context->connection != NULL ? senders[context->side] : "");
     if (item->frame != 0) {

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from scapy.utils import RawPcapReader
 
 import harness
 
@@ -104,32 +105,72 @@ def test_wrap_of_what_is_outstanding(capture):
     assert float(row["Bytes"]) == 70_000 * 64_000
 
 
-def pcapng(path, times, unit):
-    """A capture of PINGREQ and PINGRESP in turn whose clock ticks in 10**-unit seconds."""
-    def block(kind, body):
-        body += bytes(-len(body) % 4)
-        return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+def block(kind, body):
+    """Of pcapng."""
+    body += bytes(-len(body) % 4)
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
 
-    header = hostile.HEADER
+
+def pcapng(path, packets, link=1):
+    """A capture of (unit, time, bytes): of each unit, a clock that ticks in 10**-unit seconds."""
+    units = sorted({unit for unit, _, _ in packets})
     with open(path, "wb") as file:
         file.write(block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
-        file.write(block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HHB3xHH", 9, 1, unit,
-                                                                      0, 0)))
-        for i, time in enumerate(times):
-            ends = [(hostile.CLIENT, 40_000), (hostile.SERVER, hostile.MQTT)]
-            (source, target), payload = (ends, b"\xc0\0") if i % 2 == 0 else (ends[::-1], b"\xd0\0")
-            frame = header.pack(b"\2\0\0\0\0\1\2\0\0\0\0\2", 0x0800, 0x45, 0, 42, i, 0x4000, 64, 6,
-                                0, source[0], target[0], source[1], target[1], 1 + i // 2 * 2,
-                                1 + (i + 1) // 2 * 2, 0x50, 0x18, 64_000, 0, 0) + payload
-            file.write(block(6, struct.pack("<5I", 0, time >> 32, time & 0xFFFFFFFF, len(frame),
-                                            len(frame)) + frame))
+        for unit in units:
+            file.write(block(1, struct.pack("<HHI", link, 0, 0)
+                             + struct.pack("<HHB3xHH", 9, 1, unit, 0, 0)))
+        for unit, time, packet in packets:
+            file.write(block(6, struct.pack("<5I", units.index(unit), time >> 32, time & 0xFFFFFFFF,
+                                            len(packet), len(packet)) + packet))
+
+
+def ping(number):
+    """PINGREQ and PINGRESP in turn."""
+    ends = [(hostile.CLIENT, 40_000), (hostile.SERVER, hostile.MQTT)]
+    (source, target), payload = (ends[::-1], b"\xd0\0") if number % 2 else (ends, b"\xc0\0")
+    return hostile.HEADER.pack(
+        b"\2\0\0\0\0\1\2\0\0\0\0\2", 0x0800, 0x45, 0, 42, number, 0x4000, 64, 6, 0, source[0],
+        target[0], source[1], target[1], 1 + number // 2 * 2, 1 + (number + 1) // 2 * 2, 0x50,
+        0x18, 64_000, 0, 0) + payload
+
+
+def ping_sn(number):
+    """The same of MQTT-SN over UDP: PINGREQ names the client."""
+    ends = [(b"\x0a\0\0\1", 40_000), (b"\x0a\0\0\2", 1885)]
+    (source, target), payload = (ends[::-1], b"\2\x17") if number % 2 else (ends, b"\3\x16c")
+    udp = struct.pack(">4H", source[1], target[1], 8 + len(payload), 0) + payload
+    return (b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0x4000, 64, 17, 0, source[0], target[0])
+        + udp)
 
 
 def test_times_centuries_off(tmp_path):
     """Times that 64 bits of nanoseconds cannot tell apart are refused, and counted; the pings
     between them keep theirs."""
     path = tmp_path / "times.pcapng"
-    pcapng(path, [1_700_000_000, 1_700_000_002, 2**62, 2**62 + 1, 1_700_000_010, 1_700_000_013], 0)
+    times = [1_700_000_000, 1_700_000_002, 2**62, 2**62 + 1, 1_700_000_010, 1_700_000_013]
+    pcapng(path, [(0, time, ping(i)) for i, time in enumerate(times)])
     (row,) = harness.table(path, "mqtt,latency")
     assert (row["Requests"], row["Answered"], row["Max (ms)"]) == ("2", "2", "3000.000")
     assert health(path)["Messages refused as impossible"] == 2
+
+
+def test_times_of_datagrams_centuries_off(tmp_path):
+    """The same of MQTT-SN, and an answer centuries after its request."""
+    path, port = tmp_path / "times.pcapng", ("-o", "wirelat.mqttsn_udp_ports:1885")
+    times = [1_700_000_000, 1_700_000_002, 2**62, 2**62 + 1, 1_700_000_010, 2**62 + 7]
+    pcapng(path, [(0, time, ping_sn(i)) for i, time in enumerate(times)])
+    (row,) = harness.table(path, "mqttsn,latency", *port)
+    assert (row["Requests"], row["Answered"], row["Max (ms)"]) == ("2", "1", "2000.000")
+    assert health(path, *port)["Messages refused as impossible"] == 3
+
+
+def test_first_frame_centuries_off(tmp_path):
+    """The start of a connection is told from the first frame all the same."""
+    path, reader = tmp_path / "times.pcapng", RawPcapReader(
+        str(harness.CAPTURES / "mptcp_two-client.pcap"))
+    packets = [(9, meta.sec * 10**9 + meta.usec, packet) for packet, meta in reader]
+    pcapng(path, [(0, 2**62, packets[0][2]), *packets[1:]], link=reader.linktype)
+    since = float(packets[1][1] // 10**9 - 2**62)  # a double has no digits left for less
+    assert {float(row["Start (s)"]) for row in harness.table(path, "mptcp,connections")} == {since}
+    assert {float(row["Time (s)"]) for row in harness.table(path, "mptcp,events")} == {since}
