@@ -266,10 +266,10 @@ void wl_mptcp_record(uint32_t number, const wl_paths_t *paths, wl_mp_record_t *r
     record->path = wl_paths_find_near(paths, logged.frame, &near, path) ? path : NULL;
 }
 
-void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths)
+void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
+                   const wl_path_record_t *path)
 {
     static wl_mp_record_t record; /* one a frame, and taps run before the next */
-    static wl_path_record_t path;
     wl_mp_logged_t logged;
     wl_mp_record_t shown;
     bool wanted;
@@ -279,7 +279,7 @@ void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl
     }
     wanted = wl_mptcp_is_wanted(tree);
     read_record(&logged, &record);
-    record.path = wl_paths_find(paths, pinfo->num, &path) ? &path : NULL;
+    record.path = path;
     record.time_ns = wl_read_time(&pinfo->abs_ts);
     record.since_start = pinfo->rel_ts;
     wl_mptcp_tap_record(pinfo, &record);

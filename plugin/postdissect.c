@@ -49,6 +49,8 @@ static wl_matcher_t matcher;
 static wl_layout_t layout;
 static wl_paths_t *paths;
 static bool was_first;
+static wl_path_record_t path; /* of the frame in hand, if it has one: taps run before the next */
+static bool has_path;
 static unsigned wanted_groups;
 static uint64_t forgotten;            /* as noted so far */
 static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
@@ -416,18 +418,18 @@ static wl_stream_t *stream_of(packet_info *pinfo, const wl_segment_t *segment)
 }
 
 /* False: a copy of the segment before. */
-static bool follow_path(wl_stream_t *stream, unsigned direction, const wl_segment_t *segment,
-                        wl_path_record_t *record)
+static bool follow_path(wl_stream_t *stream, unsigned direction, const wl_segment_t *segment)
 {
-    if (!wl_path_take(paths, stream->path, direction, segment, record)) {
+    if (!wl_path_take(paths, stream->path, direction, segment, &path)) {
         return false;
     }
-    if (record->new_min_rtt) {
+    has_path = path.is_logged;
+    if (path.new_min_rtt) {
         /* Of the other direction's data, which this segment acknowledges. */
         wl_store_add_path_rtt(matcher.store, stream->number, !direction, segment->frame,
-                              record->rtt_ns);
+                              path.rtt_ns);
     }
-    if ((record->flags & WL_PATH_RESENT) && segment->length > 0) {
+    if ((path.flags & WL_PATH_RESENT) && segment->length > 0) {
         wl_resent_segment(matcher.store, &stream->half[direction], segment->seq, segment->length);
     }
     return true;
@@ -490,7 +492,6 @@ static bool take_segment(packet_info *pinfo, proto_tree *tree, const outline_t *
                          const wl_tcp_header_t *tcp)
 {
     wl_segment_t segment;
-    wl_path_record_t record;
     uint32_t payload_start;
     wl_stream_t *stream;
     unsigned direction;
@@ -518,14 +519,13 @@ static bool take_segment(packet_info *pinfo, proto_tree *tree, const outline_t *
         return false;
     }
     if (!wl_read_segment(pinfo, tcp, payload_start, &segment) ||
-        !wl_lookup_stream(pinfo, &segment)) {
+        (!multipath && !wl_lookup_stream(pinfo, &segment))) {
         return false;
     }
     stream = stream_of(pinfo, &segment);
     direction = wl_stream_direction(stream, &segment);
-    if (follow_path(stream, direction, &segment, &record) && multipath) {
-        wl_mptcp_first_pass(pinfo, tcp, &segment, payload_start, direction, &record,
-                            matcher.health);
+    if (follow_path(stream, direction, &segment) && multipath) {
+        wl_mptcp_first_pass(pinfo, tcp, &segment, payload_start, direction, &path, matcher.health);
         note_forgotten(pinfo->num);
     }
     if (!ours) {
@@ -581,17 +581,6 @@ static void tap_findings(packet_info *pinfo)
     }
 }
 
-static void tap_path(packet_info *pinfo)
-{
-    static wl_path_record_t record; /* one a frame, and taps run before the next */
-
-    /* Not if anyone listens: the walk over all listeners that tells it costs more. */
-    if (wl_paths_find(paths, pinfo->num, &record)) {
-        record.time_ns = wl_read_time(&pinfo->abs_ts);
-        tap_queue_packet(tap_stream, pinfo, &record);
-    }
-}
-
 static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
 {
     static wl_shown_t *const shown[WL_PROTO_COUNT] = {[WL_PROTO_MQTT] = &wl_shown_mqtt,
@@ -612,8 +601,15 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
         wl_health_note(matcher.health, pinfo->num, WL_HEALTH_FORGOTTEN,
                        (int32_t)(count - WL_MOST_TAPPED));
     }
-    wl_mptcp_show(pinfo, tvb, tree, paths);
-    tap_path(pinfo);
+    if (pinfo->fd->visited) {
+        has_path = wl_paths_find(paths, pinfo->num, &path);
+        path.time_ns = wl_read_time(&pinfo->abs_ts);
+    }
+    wl_mptcp_show(pinfo, tvb, tree, has_path ? &path : NULL);
+    /* Not if anyone listens: the walk over all listeners that tells it costs more. */
+    if (has_path) {
+        tap_queue_packet(tap_stream, pinfo, &path);
+    }
 }
 
 static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void *data _U_)
@@ -624,6 +620,7 @@ static int postdissect(tvbuff_t *tvb, packet_info *pinfo, proto_tree *tree, void
         return 0;
     }
     was_first = !pinfo->fd->visited;
+    has_path = false;
     if (was_first && tree != NULL) {
         if (wl_tcp_front_first_frame(tree)) {
             want_all();

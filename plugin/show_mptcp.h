@@ -49,8 +49,10 @@ void wl_mptcp_first_pass(packet_info *pinfo, const wl_tcp_header_t *tcp,
 /* What was left out at a bound so far. */
 uint64_t wl_mptcp_forgotten(void);
 
-/* Every pass: fields where the tree wants them, expert infos, the tap record. */
-void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree, const wl_paths_t *paths);
+/* Every pass: fields where the tree wants them, expert infos, the tap record. `path`: what TCP itself
+ * says of the frame, or NULL; it must stay until the taps have run. */
+void wl_mptcp_show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree,
+                   const wl_path_record_t *path);
 
 /* The log of the open file, or NULL. */
 const wl_mp_log_t *wl_mptcp_open_log(void);

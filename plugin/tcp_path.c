@@ -444,6 +444,7 @@ static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
         return;
     }
     record->number = number;
+    record->is_logged = true;
     wl_packed_log_add(paths->log, numbers);
 }
 

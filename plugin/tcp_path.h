@@ -77,6 +77,7 @@ typedef struct {
     uint32_t number;   /* of the frame in the log */
     int64_t time_ns;   /* of the frame; set by wl_path_take() only */
     bool new_min_rtt;  /* the sample is the smallest so far; set by wl_path_take() only */
+    bool is_logged;    /* there was room in the log; set by wl_path_take() only */
 } wl_path_record_t;
 
 typedef struct wl_paths wl_paths_t;
