@@ -223,8 +223,9 @@ int64_t wl_store_far_ns(const wl_store_t *store, int32_t index)
 void wl_store_log(wl_store_t *store, uint32_t frame, wl_event_t event, wl_exchange_id_t id)
 {
     wl_packed_log_add(
-        store->log, (uint64_t[LOG_NUMBERS]){
-                        [LOG_FRAME] = frame, [LOG_WHAT] = (uint64_t)id << LOG_EVENT_BITS | event});
+        store->log, LOG_NUMBERS, LOG_NEAR,
+        (uint64_t[LOG_NUMBERS]){
+            [LOG_FRAME] = frame, [LOG_WHAT] = (uint64_t)id << LOG_EVENT_BITS | event});
     if (event == WL_EVENT_DUPLICATE) {
         g_hash_table_insert(store->duplicates, GUINT_TO_POINTER(id),
                             GUINT_TO_POINTER(wl_store_duplicates(store, id) + 1));

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rare.h"
+
 #define WL_NO_TIME G_MININT64
 
 /* Index of an interned string in the store; WL_STRING_NONE is the empty, absent one. */
@@ -263,8 +265,8 @@ wl_kafka_details_t *wl_store_kafka(const wl_store_t *store, const wl_exchange_t 
 /* Whether the text is interned already. */
 bool wl_store_find(const wl_store_t *store, const char *text, wl_string_t *string);
 /* The stream's direction has a new smallest RTT, known from this frame on; frames never decrease. */
-void wl_store_add_path_rtt(wl_store_t *store, uint32_t stream, unsigned direction, uint32_t frame,
-                           int64_t rtt_ns);
+WL_RARE void wl_store_add_path_rtt(wl_store_t *store, uint32_t stream, unsigned direction,
+                                   uint32_t frame, int64_t rtt_ns);
 /* The smallest RTT of the requester's direction as known at a frame, or WL_NO_TIME. */
 int64_t wl_store_path_rtt(const wl_store_t *store, const wl_exchange_t *ex, uint32_t frame);
 

@@ -52,7 +52,7 @@ static bool tcp_waits; /* for what is missing, before it passes on what comes af
 static wl_packet_pool_t pool;
 static wmem_map_t *notes; /* frame << 32 | nth message in it -> ws_note_t */
 static GPtrArray *states;
-static GHashTable *expected; /* pairs of ports */
+static GHashTable *expected; /* pairs of ports; NULL before the first: asked for each segment */
 static wl_ws_frame_t current;
 
 static uint32_t pair_key(uint16_t port, uint16_t other)
@@ -62,7 +62,7 @@ static uint32_t pair_key(uint16_t port, uint16_t other)
 
 bool wl_framing_ws_expects(uint16_t port, uint16_t other_port)
 {
-    return expected != NULL && g_hash_table_size(expected) > 0 &&
+    return expected != NULL &&
            g_hash_table_contains(expected, GUINT_TO_POINTER(pair_key(port, other_port)));
 }
 
@@ -70,6 +70,9 @@ static void expect(const packet_info *pinfo)
 {
     uint32_t key = pair_key((uint16_t)pinfo->srcport, (uint16_t)pinfo->destport);
 
+    if (expected == NULL) {
+        expected = g_hash_table_new(g_direct_hash, g_direct_equal);
+    }
     g_hash_table_add(expected, GUINT_TO_POINTER(key));
 }
 
@@ -372,8 +375,8 @@ void wl_framing_ws_close(void)
     }
     if (states != NULL) {
         g_ptr_array_set_size(states, 0);
-        g_hash_table_remove_all(expected);
     }
+    g_clear_pointer(&expected, g_hash_table_destroy);
     current.frame = 0;
 }
 
@@ -427,7 +430,6 @@ void wl_framing_ws_register(int proto_wirelat, struct pref_module *module)
         "all connections; beyond it packets are given up and counted as forgotten.",
         10, &pref_held_mib);
     states = g_ptr_array_new();
-    expected = g_hash_table_new(g_direct_hash, g_direct_equal);
     current.messages = g_array_new(FALSE, FALSE, sizeof(wl_ws_message_t));
     current.handed = g_array_new(FALSE, FALSE, sizeof(wl_ws_handed_t));
 }

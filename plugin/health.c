@@ -11,6 +11,7 @@
 
 struct wl_health {
     GArray *findings, *fresh;
+    uint32_t newest_frame;                  /* of `fresh`; 0 none */
     uint32_t last_of_kind[WL_HEALTH_COUNT]; /* index + 1, 0 none */
 };
 
@@ -33,9 +34,12 @@ void wl_health_free(wl_health_t *health)
 }
 
 /* Adds to the frame's entry of the kind among the last few, or makes one. */
-static void note_fresh(GArray *fresh, wl_finding_t finding)
+static void note_fresh(wl_health_t *health, wl_finding_t finding)
 {
-    if (fresh->len > 0 && g_array_index(fresh, wl_finding_t, 0).frame != finding.frame) {
+    GArray *fresh = health->fresh;
+
+    if (health->newest_frame != finding.frame) {
+        health->newest_frame = finding.frame;
         g_array_set_size(fresh, 0);
     }
     for (unsigned i = 0; i < fresh->len; i++) {
@@ -52,7 +56,7 @@ void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, 
 {
     wl_finding_t finding = {frame, (uint16_t)kind, amount}, *last = NULL;
 
-    note_fresh(health->fresh, finding);
+    note_fresh(health, finding);
     if (health->last_of_kind[kind] > 0) {
         last = &g_array_index(health->findings, wl_finding_t, health->last_of_kind[kind] - 1);
     }
@@ -66,10 +70,12 @@ void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, 
 
 const wl_finding_t *wl_health_fresh(const wl_health_t *health, uint32_t frame, uint32_t *count)
 {
-    const wl_finding_t *fresh = (const wl_finding_t *)(void *)health->fresh->data;
-
-    *count = health->fresh->len > 0 && fresh->frame == frame ? health->fresh->len : 0;
-    return *count > 0 ? fresh : NULL;
+    if (health->newest_frame != frame) {
+        *count = 0;
+        return NULL;
+    }
+    *count = health->fresh->len;
+    return (const wl_finding_t *)(void *)health->fresh->data;
 }
 
 const wl_finding_t *wl_health_find(const wl_health_t *health, uint32_t frame, uint32_t *count)

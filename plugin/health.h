@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "rare.h"
+
 typedef enum {
     WL_HEALTH_SNAPLEN,            /* frames cut by the snap length */
     WL_HEALTH_NO_HANDSHAKE,       /* streams whose SYN was not captured */
@@ -44,7 +46,8 @@ void wl_health_free(wl_health_t *health);
 
 /* Notes a finding. Frames never decrease from call to call. Findings of one kind on one frame are
  * one entry. Beyond a million entries a kind's findings are summed up in its last entry. */
-void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind, int64_t amount);
+WL_RARE void wl_health_note(wl_health_t *health, uint32_t frame, wl_health_kind_t kind,
+                            int64_t amount);
 
 /* What was noted of the frame whose findings came last, for the first pass: nothing is summed up in
  * them, so that each finding is told just once in every pass. Result as below. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "rare.h"
 
 const wl_mptcp_limits_t wl_mptcp_default_limits = {
     .subflows = 100000,
@@ -73,7 +74,7 @@ static uint32_t side_of(const wl_mp_subflow_t *subflow, unsigned direction)
     return WL_MP_SIDE(subflow->index, direction, subflow->connection != NULL);
 }
 
-static void hold(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void hold(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
 {
     held_t *held;
 
@@ -110,7 +111,7 @@ static void take_known(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_
     wl_mp_take_data(mptcp, subflow, input);
 }
 
-static void take_held(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
+WL_RARE static void take_held(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
 {
     GPtrArray *held = subflow->held;
 
@@ -134,7 +135,8 @@ static void take_held(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
 }
 
 /* Without a SYN of its own a stream's connection can hardly become known any more. */
-static void note_apart(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void note_apart(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                               const wl_mp_input_t *input)
 {
     if (!subflow->apart && !(input->segment->flags & (WL_TCP_SYN | WL_TCP_RST)) &&
         input->options != NULL) {
@@ -144,7 +146,7 @@ static void note_apart(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_
     }
 }
 
-static wl_mp_subflow_t *add_subflow(wl_mptcp_t *mptcp, const wl_mp_input_t *input)
+WL_RARE static wl_mp_subflow_t *add_subflow(wl_mptcp_t *mptcp, const wl_mp_input_t *input)
 {
     const wl_segment_t *segment = input->segment;
     wl_mp_subflow_t *subflow;

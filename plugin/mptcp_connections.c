@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "rare.h"
+
 /* Connections of one token that are looked at: whoever sends the packets chooses how many there are. */
 #define MOST_OWNERS 16
 
@@ -229,7 +231,8 @@ void wl_mp_identify(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_inp
     }
 }
 
-static void take_capable(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void take_capable(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                                 const wl_mp_input_t *input)
 {
     const wl_mp_capable_t *capable = &input->options->capable;
     wl_mp_connection_t *connection = subflow->connection;
@@ -286,7 +289,8 @@ static void note_address_join(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow)
     }
 }
 
-static void take_join(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void take_join(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                              const wl_mp_input_t *input)
 {
     const wl_mp_join_t *join = &input->options->join;
     wl_mp_half_t *half = &subflow->half[input->direction];
@@ -303,7 +307,8 @@ static void take_join(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_i
     }
 }
 
-static void take_syn(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void take_syn(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                             const wl_mp_input_t *input)
 {
     set_opener(subflow, input->direction);
     wl_mp_half_base(&subflow->half[input->direction], input->segment->seq);
@@ -325,7 +330,7 @@ static void take_syn(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_in
     }
 }
 
-static void note_fallback(wl_mptcp_t *mptcp, wl_mp_connection_t *connection)
+WL_RARE static void note_fallback(wl_mptcp_t *mptcp, wl_mp_connection_t *connection)
 {
     if (!connection->fallback) {
         connection->fallback = true;
@@ -333,7 +338,8 @@ static void note_fallback(wl_mptcp_t *mptcp, wl_mp_connection_t *connection)
     }
 }
 
-static void take_synack(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void take_synack(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                                const wl_mp_input_t *input)
 {
     wl_mp_half_base(&subflow->half[input->direction], input->segment->seq);
     wl_mp_half_base(&subflow->half[!input->direction], input->segment->ack - 1);
@@ -347,7 +353,8 @@ static void take_synack(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp
     }
 }
 
-static void take_third(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void take_third(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                               const wl_mp_input_t *input)
 {
     int64_t time_ns = input->segment->time_ns;
 

@@ -14,6 +14,8 @@
  */
 #include "mptcp_placing.h"
 
+#include "rare.h"
+
 #define MAX_UNMAPPED 64u
 /* Room below the first DSN seen, where the initial one is not known. */
 #define UNKNOWN_START (UINT64_C(1) << 32)
@@ -91,7 +93,7 @@ static void await_mapping(wl_mp_placing_t *placing)
     }
 }
 
-static void keep_unmapped(wl_mp_placing_t *placing, uint64_t start, uint64_t end)
+WL_RARE static void keep_unmapped(wl_mp_placing_t *placing, uint64_t start, uint64_t end)
 {
     wl_mp_half_t *half = placing->half;
     wl_mp_unmapped_t unmapped = {start, end, placing->frame, placing->time_ns};
@@ -108,8 +110,8 @@ static void keep_unmapped(wl_mp_placing_t *placing, uint64_t start, uint64_t end
 
 /* RFC 8684 section 3.7: data without any option where a mapping had to be, from the start or after
  * an MP_FAIL. */
-static void note_unmapped(wl_mp_placing_t *placing, uint64_t start, uint64_t end,
-                          const wl_mp_input_t *input)
+WL_RARE static void note_unmapped(wl_mp_placing_t *placing, uint64_t start, uint64_t end,
+                                  const wl_mp_input_t *input)
 {
     wl_mp_connection_t *connection = placing->subflow->connection;
 
@@ -151,12 +153,12 @@ static void take_payload(wl_mp_placing_t *placing, const wl_mp_input_t *input)
 }
 
 /* Segments that came before this mapping. */
-static void retry_unmapped(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, unsigned direction,
-                           const wl_mp_input_t *input)
+WL_RARE static void retry_unmapped(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, unsigned direction,
+                                   const wl_mp_input_t *input)
 {
     wl_mp_half_t *half = &subflow->half[direction];
 
-    for (unsigned i = 0; half->unmapped != NULL && i < half->unmapped->len;) {
+    for (unsigned i = 0; i < half->unmapped->len;) {
         wl_mp_unmapped_t *unmapped = &g_array_index(half->unmapped, wl_mp_unmapped_t, i);
         wl_mp_mapping_t *mapping = wl_mp_mapping_at(half, unmapped->start);
         wl_mp_placing_t placing;
@@ -193,7 +195,7 @@ static void note_fin_acked(wl_mptcp_t *mptcp, wl_mp_sent_t *sent, int64_t time_n
     }
 }
 
-static void take_fin(wl_mp_placing_t *placing, uint64_t number)
+WL_RARE static void take_fin(wl_mp_placing_t *placing, uint64_t number)
 {
     wl_mp_sent_t *sent = placing->sent;
     GPtrArray *subflows = placing->subflow->connection->subflows;
@@ -260,18 +262,19 @@ static void take_mapping(wl_mp_placing_t *placing, const wl_mp_input_t *input,
     }
     if (wl_mp_mapping_add(placing->mptcp, half, &mapping)) {
         placing->mapping_bytes = bytes;
-        retry_unmapped(placing->mptcp, placing->subflow, input->direction, input);
+        if (half->unmapped != NULL && half->unmapped->len > 0) {
+            retry_unmapped(placing->mptcp, placing->subflow, input->direction, input);
+        }
     }
 }
 
 /* Version 1: the first data comes with MP_CAPABLE in place of a DSS (RFC 8684 section 3.1). */
-static bool mapping_of_capable(const wl_mp_sent_t *sent, const wl_mp_options_t *options,
-                               wl_mp_dss_t *dss)
+WL_RARE static bool mapping_of_capable(const wl_mp_sent_t *sent, const wl_mp_options_t *options,
+                                       wl_mp_dss_t *dss)
 {
     const wl_mp_capable_t *capable = &options->capable;
 
-    if (!WL_MP_HAS(options, WL_MP_CAPABLE) || !capable->has_length || capable->length == 0 ||
-        !sent->based) {
+    if (!capable->has_length || capable->length == 0 || !sent->based) {
         return false;
     }
     *dss = (wl_mp_dss_t){.has_mapping = true,
@@ -352,7 +355,8 @@ void wl_mp_take_data(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_in
     wl_mp_dss_t dss;
 
     wl_mp_place_begin(&placing, mptcp, subflow, input->direction, segment->frame, segment->time_ns);
-    if (options != NULL && mapping_of_capable(placing.sent, options, &dss)) {
+    if (options != NULL && WL_MP_HAS(options, WL_MP_CAPABLE) &&
+        mapping_of_capable(placing.sent, options, &dss)) {
         take_mapping(&placing, input, &dss);
     }
     if (options != NULL && WL_MP_HAS(options, WL_MP_DSS)) {

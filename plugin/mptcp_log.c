@@ -6,6 +6,7 @@
 #include "mptcp_log.h"
 
 #include "pool.h"
+#include "rare.h"
 
 #define BLOCK 4096u
 
@@ -48,11 +49,16 @@ static wl_mp_item_t *item_at(const wl_mp_log_t *log, uint32_t index)
     return (wl_mp_item_t *)g_ptr_array_index(log->items.blocks, index / BLOCK) + index % BLOCK;
 }
 
+WL_RARE static void add_block(wl_mp_log_t *log, blocks_t *blocks, size_t size)
+{
+    g_ptr_array_add(blocks->blocks, wl_pool_take(log->pool, BLOCK * size));
+}
+
 /* Makes room for one more, of so many bytes. Returns its index. */
 static uint32_t add_room(wl_mp_log_t *log, blocks_t *blocks, size_t size)
 {
     if (blocks->count == blocks->blocks->len * BLOCK) {
-        g_ptr_array_add(blocks->blocks, wl_pool_take(log->pool, BLOCK * size));
+        add_block(log, blocks, size);
     }
     return blocks->count++;
 }
@@ -118,12 +124,25 @@ void wl_mp_log_of(wl_mp_log_t *log, uint32_t frame, uint32_t side, int64_t time_
     }
 }
 
-static void add_later(wl_mp_log_t *log, uint32_t frame, uint32_t how)
+WL_RARE static void add_later(wl_mp_log_t *log, uint32_t frame, uint32_t how)
 {
     later_t later = {frame, (log->items.count - 1) | how};
 
     g_array_append_val(log->later, later);
     log->sorted = false;
+}
+
+/* What follows is of another frame. */
+WL_RARE static void add_origin(wl_mp_log_t *log)
+{
+    int64_t back_ns = log->of_time_ns - log->time_ns;
+    wl_mp_item_t origin = {.value = CLAMP(back_ns, -WL_MP_VALUE_MAX, WL_MP_VALUE_MAX),
+                           .kind = WL_MP_ORIGIN,
+                           .frame = log->of_frame,
+                           .aux = log->of_side};
+
+    add_item(log, origin);
+    log->written_frame = log->of_frame;
 }
 
 void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item)
@@ -134,13 +153,7 @@ void wl_mp_log_add(wl_mp_log_t *log, wl_mp_item_t item)
         return;
     }
     if (log->of_frame != log->written_frame) {
-        int64_t back_ns = log->of_time_ns - log->time_ns;
-        wl_mp_item_t origin = {.value = CLAMP(back_ns, -WL_MP_VALUE_MAX, WL_MP_VALUE_MAX),
-                               .kind = WL_MP_ORIGIN,
-                               .frame = log->of_frame,
-                               .aux = log->of_side};
-        add_item(log, origin);
-        log->written_frame = log->of_frame;
+        add_origin(log);
     }
     add_item(log, item);
     if (log->of_frame != log->frame) {

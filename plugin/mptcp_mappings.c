@@ -52,11 +52,16 @@ static void drop(wl_mp_half_t *half, unsigned from, unsigned to)
     }
 }
 
+WL_RARE static void grow(wl_mp_half_t *half)
+{
+    half->mapping_room = MAX(4, half->mapping_room * 2);
+    half->mappings = g_renew(wl_mp_mapping_t, half->mappings, half->mapping_room);
+}
+
 static void insert(wl_mp_half_t *half, unsigned at, const wl_mp_mapping_t *mapping)
 {
     if (half->mapping_count == half->mapping_room) {
-        half->mapping_room = MAX(4, half->mapping_room * 2);
-        half->mappings = g_renew(wl_mp_mapping_t, half->mappings, half->mapping_room);
+        grow(half);
     }
     memmove(&half->mappings[at + 1], &half->mappings[at],
             (half->mapping_count - at) * sizeof half->mappings[0]);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "rare.h"
+
 #define MAX_SEEN 4096u /* holes in what was captured of a subflow's direction */
 
 void wl_mp_sent_base(wl_mp_sent_t *sent, uint64_t idsn)
@@ -62,7 +64,7 @@ void wl_mp_sent_forget(wl_mptcp_t *mptcp, wl_mp_sent_t *sent)
     wl_mp_sent_drop(mptcp, sent->sent, first);
 }
 
-static void note_released(wl_mptcp_t *mptcp, const wl_mp_range_t *range, int64_t waited_ns)
+WL_RARE static void note_released(wl_mptcp_t *mptcp, const wl_mp_range_t *range, int64_t waited_ns)
 {
     wl_mp_note(mptcp, WL_MP_RELEASED, 0, waited_ns, range->frame, range->subflow);
     wl_mp_log_waited(mptcp->log, range->frame);
@@ -134,8 +136,8 @@ static void place_new(wl_mp_placing_t *placing, uint64_t from, uint64_t to, uint
     placing->fresh += (uint32_t)(to - from);
 }
 
-static void count_copy(wl_mp_placing_t *placing, unsigned kind, bool useful, uint64_t bytes,
-                       const wl_mp_range_t *original)
+WL_RARE static void count_copy(wl_mp_placing_t *placing, unsigned kind, bool useful, uint64_t bytes,
+                               const wl_mp_range_t *original)
 {
     uint32_t frame = original != NULL ? original->frame : 0;
     bool full = placing->copy_count >= WL_MP_COPIES;
@@ -161,8 +163,8 @@ static void count_copy(wl_mp_placing_t *placing, unsigned kind, bool useful, uin
 
 /* Bytes [number, ...) that a range has: up to where it ends, or the DATA_ACKed part of it does.
  * Returns how many. */
-static uint64_t place_copy(wl_mp_placing_t *placing, uint64_t number, uint64_t to, bool tcp_copy,
-                           wl_mp_range_t *original)
+WL_RARE static uint64_t place_copy(wl_mp_placing_t *placing, uint64_t number, uint64_t to,
+                                   bool tcp_copy, wl_mp_range_t *original)
 {
     wl_mp_sent_t *sent = placing->sent;
     bool useful = number >= sent->acked || (original->flags & WL_MP_RANGE_CORRUPT);
@@ -188,8 +190,8 @@ static uint64_t place_copy(wl_mp_placing_t *placing, uint64_t number, uint64_t t
 }
 
 /* Bytes below what is remembered: sent before, nobody knows where. */
-static uint64_t place_forgotten(wl_mp_placing_t *placing, uint64_t number, uint64_t to,
-                                bool tcp_copy)
+WL_RARE static uint64_t place_forgotten(wl_mp_placing_t *placing, uint64_t number, uint64_t to,
+                                        bool tcp_copy)
 {
     bool alone = placing->subflow->connection->subflows->len == 1;
 
@@ -277,7 +279,7 @@ static void note_copies_of(wl_mp_placing_t *placing, unsigned kind, bool useful,
     }
 }
 
-static void note_copies(wl_mp_placing_t *placing)
+WL_RARE static void note_copies(wl_mp_placing_t *placing)
 {
     for (unsigned kind = WL_MP_TCP_COPY; placing->copy_count > 0 && kind <= WL_MP_KIND; kind++) {
         bool again = false;

@@ -14,6 +14,8 @@
 #include <glib.h>
 #include <string.h>
 
+#include "rare.h"
+
 #define FULL 128u /* ranges of a chunk, and room for the first few of it */
 #define SMALL 4u
 
@@ -158,7 +160,7 @@ wl_mp_range_t *wl_mp_ranges_at(wl_mp_ranges_t *ranges, uint64_t byte)
     return at_or_next(ranges, place, index_in(ranges->places[place].chunk, byte));
 }
 
-static chunk_t *chunk_new(uint32_t room)
+WL_RARE static chunk_t *chunk_new(uint32_t room)
 {
     chunk_t *chunk = g_malloc(sizeof *chunk + room * sizeof chunk->ranges[0]);
 
@@ -167,7 +169,7 @@ static chunk_t *chunk_new(uint32_t room)
     return chunk;
 }
 
-static void add_place(wl_mp_ranges_t *ranges, unsigned at, chunk_t *chunk, uint64_t from)
+WL_RARE static void add_place(wl_mp_ranges_t *ranges, unsigned at, chunk_t *chunk, uint64_t from)
 {
     if (ranges->used == ranges->room) {
         ranges->room = MAX(1, ranges->room * 2);
@@ -182,7 +184,7 @@ static void add_place(wl_mp_ranges_t *ranges, unsigned at, chunk_t *chunk, uint6
 /* Where the byte belongs in a chunk that is full. The last is cut where it grows, so that what
  * comes in order but for a few leaves full chunks behind; but never so that few insertions make a
  * chunk: the list of many chunks is long, and is moved for each that is added. */
-static void cut_chunk(wl_mp_ranges_t *ranges, unsigned place, uint64_t byte)
+WL_RARE static void cut_chunk(wl_mp_ranges_t *ranges, unsigned place, uint64_t byte)
 {
     chunk_t *chunk = ranges->places[place].chunk, *right = chunk_new(FULL);
     bool is_last = place + 1 == ranges->used;
@@ -194,14 +196,12 @@ static void cut_chunk(wl_mp_ranges_t *ranges, unsigned place, uint64_t byte)
     add_place(ranges, place + 1, right, right->ranges[0].from);
 }
 
-/* Makes sure that the chunk at the place has room; true if it has been cut instead. */
-static bool make_room(wl_mp_ranges_t *ranges, unsigned place, uint64_t byte)
+/* Makes room in the chunk at the place, which has none behind its last range; true if it has been cut
+ * instead. */
+WL_RARE static bool make_room(wl_mp_ranges_t *ranges, unsigned place, uint64_t byte)
 {
     chunk_t *chunk = ranges->places[place].chunk;
 
-    if (chunk->first + chunk->count < chunk->room) {
-        return false;
-    }
     if (chunk->first > chunk->room / 4) {
         memmove(chunk->ranges, first_of(chunk), chunk->count * sizeof chunk->ranges[0]);
         chunk->first = 0;
@@ -222,14 +222,19 @@ static bool make_room(wl_mp_ranges_t *ranges, unsigned place, uint64_t byte)
     return true;
 }
 
+static bool is_full(const chunk_t *chunk)
+{
+    return chunk->first + chunk->count == chunk->room;
+}
+
 static wl_mp_range_t *append(wl_mp_ranges_t *ranges, const wl_mp_range_t *range)
 {
     chunk_t *chunk = ranges->used > 0 ? ranges->places[ranges->used - 1].chunk : NULL;
 
-    if (chunk == NULL || (chunk->first + chunk->count == chunk->room && chunk->room == FULL)) {
+    if (chunk == NULL || (is_full(chunk) && chunk->room == FULL)) {
         chunk = chunk_new(chunk == NULL ? SMALL : FULL);
         add_place(ranges, ranges->used, chunk, range->from);
-    } else {
+    } else if (is_full(chunk)) {
         make_room(ranges, ranges->used - 1, range->from);
         chunk = ranges->places[ranges->used - 1].chunk;
     }
@@ -251,7 +256,7 @@ wl_mp_range_t *wl_mp_ranges_insert(wl_mp_ranges_t *ranges, const wl_mp_range_t *
         return append(ranges, range);
     }
     place = place_of(ranges, range->from);
-    if (make_room(ranges, place, range->from)) {
+    if (is_full(ranges->places[place].chunk) && make_room(ranges, place, range->from)) {
         place = place_of(ranges, range->from);
     }
     chunk = ranges->places[place].chunk;

@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rare.h"
+
 #define WL_MP_RANGE_SUBFLOWS (UINT32_C(1) << 24) /* numbers of subflows are below */
 
 typedef struct {
@@ -33,7 +35,7 @@ typedef struct {
 
 typedef struct wl_mp_ranges wl_mp_ranges_t;
 
-wl_mp_ranges_t *wl_mp_ranges_new(void);
+WL_RARE wl_mp_ranges_t *wl_mp_ranges_new(void);
 void wl_mp_ranges_free(wl_mp_ranges_t *ranges); /* NULL is allowed */
 
 unsigned wl_mp_ranges_count(const wl_mp_ranges_t *ranges);

@@ -146,7 +146,8 @@ static void take_reset(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_
                      has_reason ? input->options->reset_reason : 0, WL_MP_VALUE_MAX, 0);
 }
 
-void wl_mp_take_signals(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+WL_RARE static void take_signals(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                                 const wl_mp_input_t *input)
 {
     wl_mp_connection_t *connection = subflow->connection;
     const wl_mp_options_t *options = input->options;
@@ -175,5 +176,16 @@ void wl_mp_take_signals(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp
     }
     if (segment->flags & WL_TCP_RST) {
         take_reset(mptcp, subflow, input);
+    }
+}
+
+void wl_mp_take_signals(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input)
+{
+    static const unsigned signals = 1u << WL_MP_ADD_ADDR | 1u << WL_MP_REMOVE_ADDR |
+                                    1u << WL_MP_PRIO | 1u << WL_MP_FAIL | 1u << WL_MP_FASTCLOSE;
+
+    if ((input->options != NULL && (input->options->present & signals)) ||
+        (input->segment->flags & WL_TCP_RST)) {
+        take_signals(mptcp, subflow, input);
     }
 }

@@ -8,6 +8,7 @@
 #define WIRELAT_MPTCP_STATE_H
 
 #include "match_mptcp.h"
+#include "rare.h"
 
 #define WL_MP_RECENT 4096u /* a power of two */
 
@@ -34,11 +35,12 @@ typedef struct wl_mp_owner {
 } wl_mp_owner_t;
 
 /* mptcp_connections.c: finds out whose stream it is, if the segment tells: sets its connection. */
-void wl_mp_identify(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input);
+WL_RARE void wl_mp_identify(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow,
+                            const wl_mp_input_t *input);
 /* The steps of the handshake, keys, times, HMACs; its connection is known. */
 void wl_mp_take_handshake(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow, const wl_mp_input_t *input);
 /* The connection of a subflow whose token has become known: true if it has one now. */
-bool wl_mp_join_known(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow);
+WL_RARE bool wl_mp_join_known(wl_mptcp_t *mptcp, wl_mp_subflow_t *subflow);
 void wl_mp_owner_free(gpointer owner); /* and those before */
 void wl_mp_subflow_free(gpointer subflow);
 void wl_mp_connection_free(gpointer connection);
@@ -62,10 +64,10 @@ void wl_mp_half_base(wl_mp_half_t *half, uint32_t isn);
 /* Adds to the log what the segment in hand means. */
 void wl_mp_note(wl_mptcp_t *mptcp, wl_mp_item_kind_t kind, unsigned flags, int64_t value,
                 uint32_t frame, uint32_t aux);
-void wl_mp_note_event(wl_mptcp_t *mptcp, wl_mp_event_t event, uint32_t detail, int64_t value,
-                      uint32_t frame);
+WL_RARE void wl_mp_note_event(wl_mptcp_t *mptcp, wl_mp_event_t event, uint32_t detail,
+                              int64_t value, uint32_t frame);
 /* A time from one moment to another; nothing if either is unknown. */
-void wl_mp_note_span(wl_mptcp_t *mptcp, wl_mp_item_kind_t kind, int64_t from_ns, int64_t to_ns,
-                     uint32_t frame);
+WL_RARE void wl_mp_note_span(wl_mptcp_t *mptcp, wl_mp_item_kind_t kind, int64_t from_ns,
+                             int64_t to_ns, uint32_t frame);
 
 #endif

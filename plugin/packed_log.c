@@ -8,8 +8,8 @@
 #include <glib.h>
 #include <string.h>
 
-#define BLOCK 64u /* records; half of them are read for one that is asked for out of order */
-#define INLINE 8u /* numbers below it are their half-byte */
+#define BLOCK WL_PACKED_BLOCK
+#define INLINE WL_PACKED_INLINE
 #define PIECE ((size_t)128 << 10)
 
 /* The half-bytes are written and read as one word. */
@@ -20,24 +20,7 @@ typedef struct {
     uint32_t frame; /* of its first record */
 } block_t;
 
-typedef struct {
-    uint32_t number;   /* of the record */
-    const uint8_t *at; /* behind it */
-    uint64_t numbers[WL_PACKED_NUMBERS];
-} cursor_t;
-
-struct wl_packed_log {
-    wl_pool_t *pool;
-    unsigned count, near;
-    GArray *blocks; /* block_t */
-    uint32_t length;
-    uint32_t newest_first; /* number of the first record of the newest frame */
-    uint64_t newest[WL_PACKED_NUMBERS];
-    uint64_t *recent;  /* WL_PACKED_RECENT records, by their number */
-    uint8_t *at, *end; /* what is free of the piece */
-    size_t bytes;
-    cursor_t cursor; /* read last; number >= length: none */
-};
+typedef wl_packed_cursor_t cursor_t;
 
 wl_packed_log_t *wl_packed_log_new(wl_pool_t *pool, unsigned count, unsigned near)
 {
@@ -61,12 +44,6 @@ void wl_packed_log_free(wl_packed_log_t *log)
     }
 }
 
-/* 0, -1, 1, -2, ...: near in both directions is small. */
-static uint64_t folded(uint64_t difference)
-{
-    return difference << 1 ^ (0 - (difference >> 63));
-}
-
 static uint64_t unfolded(uint64_t number)
 {
     return number >> 1 ^ (0 - (number & 1));
@@ -74,7 +51,7 @@ static uint64_t unfolded(uint64_t number)
 
 /* A block must lie in one piece, and begins without a record before it. A number is written as eight
  * bytes, of which the next one takes back what it did not need. */
-static void begin_block(wl_packed_log_t *log, uint64_t frame)
+void wl_packed_log_begin_block(wl_packed_log_t *log, uint64_t frame)
 {
     block_t block = {log->at, (uint32_t)frame};
     size_t most = BLOCK * ((log->count + 1) / 2 + log->count * sizeof(uint64_t));
@@ -92,59 +69,7 @@ static void begin_block(wl_packed_log_t *log, uint64_t frame)
 
 static uint64_t *recent(const wl_packed_log_t *log, uint32_t number)
 {
-    return log->recent + (size_t)(number % WL_PACKED_RECENT) * log->count;
-}
-
-/* Writes one number of a record; returns its half-byte. */
-static inline uint32_t pack(uint64_t number, uint8_t **at)
-{
-    uint64_t word = GUINT64_TO_LE(number);
-    /* Reckoned, not branched at: nobody could foresee which way. */
-    unsigned is_long = number >= INLINE;
-    unsigned bytes = is_long * ((71 - (unsigned)__builtin_clzll(number | 1)) / 8);
-
-    memcpy(*at, &word, sizeof word);
-    *at += bytes;
-    return ((uint32_t)number & (is_long - 1)) + is_long * (INLINE - 1) + bytes;
-}
-
-void wl_packed_log_add(wl_packed_log_t *log, const uint64_t *numbers)
-{
-    uint64_t *kept = recent(log, log->length), *newest = log->newest;
-    /* Not looked up again behind each byte that is written. */
-    unsigned count = log->count, near = log->near, halves_bytes = (count + 1) / 2, i = 0;
-    uint32_t halves = 0;
-    uint8_t *start, *at;
-
-    if (log->length == 0 || numbers[0] != newest[0]) {
-        log->newest_first = log->length;
-    }
-    if (log->length % BLOCK == 0) {
-        begin_block(log, numbers[0]);
-    }
-    start = log->at;
-    at = start + halves_bytes;
-    /* Kept one by one, not all at once: they were written just now one by one, and the processor would
-     * wait until all of that has reached its cache. */
-    for (; i < near; i++) {
-        uint64_t given = numbers[i];
-
-        halves |= pack(folded(given - newest[i]), &at) << (i * 4);
-        newest[i] = kept[i] = given;
-    }
-    for (; i < count; i++) {
-        uint64_t given = numbers[i];
-
-        halves |= pack(given, &at) << (i * 4);
-        newest[i] = kept[i] = given;
-    }
-    for (i = 0; i < halves_bytes; i++) {
-        start[i] = (uint8_t)(halves >> (i * 8));
-    }
-    log->at = at;
-    /* What comes next is not in the processor's caches: it is asked for before it is needed. */
-    __builtin_prefetch(at + 64, 1);
-    log->length++;
+    return wl_packed_log_recent(log, log->count, number);
 }
 
 uint32_t wl_packed_log_length(const wl_packed_log_t *log)

@@ -22,6 +22,7 @@
 #include "framing_ws.h"
 #include "lookup.h"
 #include "mqtt_state.h"
+#include "rare.h"
 #include "read_messages.h"
 #include "read_span.h"
 #include "resent.h"
@@ -51,6 +52,7 @@ static wl_paths_t *paths;
 static bool was_first;
 static wl_path_record_t path; /* of the frame in hand, if it has one: taps run before the next */
 static bool has_path;
+static int listens_to_stream; /* -1: not known yet */
 static unsigned wanted_groups;
 static uint64_t forgotten;            /* as noted so far */
 static bool reassembles_out_of_order; /* tcp.reassemble_out_of_order */
@@ -75,7 +77,7 @@ static bool dissects_esp(void)
 }
 
 /* What Wireshark is asked for: all that is read here. */
-static void want_all(void)
+WL_RARE static void want_all(void)
 {
     set_postdissector_wanted_hfids(handle, wl_read_wanted(wanted_groups | WL_WANT_TRANSPORT |
                                                           WL_TOP_LEVEL_NODES |
@@ -119,6 +121,7 @@ static void file_opened(void)
                         (enabled(wl_mptcp_proto()) ? WL_WANT_MPTCP : 0) |
                         (pref_all_streams ? WL_WANT_TRANSPORT : 0);
     }
+    listens_to_stream = -1;
     matcher.store = wl_store_new();
     if (wl_datagrams_open(enabled(proto_wirelat) && enabled(wl_shown_mqttsn.proto), matcher.store,
                           matcher.health, pref_pending_stream, pref_pending_total)) {
@@ -368,7 +371,7 @@ static void note_order(wl_stream_t *stream, unsigned direction, const wl_segment
     }
 }
 
-static void see_http(const packet_info *pinfo, const field_info *http)
+WL_RARE static void see_http(const packet_info *pinfo, const field_info *http)
 {
     uint32_t count;
     const uint8_t *bytes = wl_read_bytes(http, HTTP_LOOK, &count);
@@ -400,19 +403,24 @@ static void pass_by(packet_info *pinfo, wl_segment_t *segment)
     }
 }
 
+WL_RARE static void add_path(packet_info *pinfo, const wl_segment_t *segment, wl_stream_t *stream)
+{
+    stream->path = wl_paths_add(paths, segment, end_name(pinfo, &pinfo->src, pinfo->srcport),
+                                end_name(pinfo, &pinfo->dst, pinfo->destport));
+    for (unsigned i = 0; i < 2; i++) {
+        if (stream->path->half[i].min_rtt_ns != WL_NO_TIME) {
+            wl_store_add_path_rtt(matcher.store, stream->number, i, pinfo->num,
+                                  stream->path->half[i].min_rtt_ns);
+        }
+    }
+}
+
 static wl_stream_t *stream_of(packet_info *pinfo, const wl_segment_t *segment)
 {
     wl_stream_t *stream = wl_streams_get(matcher.streams, segment);
 
     if (stream->path == NULL) {
-        stream->path = wl_paths_add(paths, segment, end_name(pinfo, &pinfo->src, pinfo->srcport),
-                                    end_name(pinfo, &pinfo->dst, pinfo->destport));
-        for (unsigned i = 0; i < 2; i++) {
-            if (stream->path->half[i].min_rtt_ns != WL_NO_TIME) {
-                wl_store_add_path_rtt(matcher.store, stream->number, i, pinfo->num,
-                                      stream->path->half[i].min_rtt_ns);
-            }
-        }
+        add_path(pinfo, segment, stream);
     }
     return stream;
 }
@@ -581,6 +589,15 @@ static void tap_findings(packet_info *pinfo)
     }
 }
 
+/* To ask costs a walk over all listeners; those of tshark are there before its first frame. */
+static bool stream_has_listeners(void)
+{
+    if (listens_to_stream < 0) {
+        listens_to_stream = !wl_in_tshark() || have_tap_listener(tap_stream);
+    }
+    return listens_to_stream;
+}
+
 static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
 {
     static wl_shown_t *const shown[WL_PROTO_COUNT] = {[WL_PROTO_MQTT] = &wl_shown_mqtt,
@@ -606,8 +623,7 @@ static void show(packet_info *pinfo, tvbuff_t *tvb, proto_tree *tree)
         path.time_ns = wl_read_time(&pinfo->abs_ts);
     }
     wl_mptcp_show(pinfo, tvb, tree, has_path ? &path : NULL);
-    /* Not if anyone listens: the walk over all listeners that tells it costs more. */
-    if (has_path) {
+    if (has_path && stream_has_listeners()) {
         tap_queue_packet(tap_stream, pinfo, &path);
     }
 }

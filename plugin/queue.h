@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "rare.h"
+
 #define WL_QUEUE_FIRST_ROOM 4u
 
 typedef struct {
@@ -32,7 +34,7 @@ static inline void *wl_queue_at(const wl_queue_t *queue, size_t size, uint32_t i
     return queue->items + size * ((queue->first + i) & (queue->room - 1));
 }
 
-static inline void wl_queue_grow(wl_queue_t *queue, size_t size)
+WL_RARE static G_GNUC_UNUSED void wl_queue_grow(wl_queue_t *queue, size_t size)
 {
     uint32_t room = queue->room > 0 ? queue->room * 2 : WL_QUEUE_FIRST_ROOM;
     uint32_t tail = MIN(queue->count, queue->room - queue->first); /* as far as the old end */

@@ -181,16 +181,21 @@ bool wl_read_header(const packet_info *pinfo, const wl_tcp_header_t *tcp, wl_seg
     return bytes[12] >> 4 >= TCP_MIN_HEADER / 4;
 }
 
-/* Of all bytes of the header that were captured, four at a time. */
+/* Of all bytes of the header that were captured, which are a multiple of four or cut. */
 static uint64_t header_hash(const wl_tcp_header_t *tcp, uint32_t header)
 {
-    uint32_t count = MIN(header, tcp->captured) / 4;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    const uint8_t *at = tcp->bytes, *end = at + MIN(header, tcp->captured);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325), word;
+    uint32_t last;
 
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t word;
-        memcpy(&word, tcp->bytes + i * 4, sizeof word);
+    for (; end - at >= (int)sizeof word; at += sizeof word) {
+        memcpy(&word, at, sizeof word);
         hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 32;
+    }
+    if (end - at >= (int)sizeof last) {
+        memcpy(&last, at, sizeof last);
+        hash = (hash ^ last) * UINT64_C(0x9E3779B97F4A7C15);
         hash ^= hash >> 32;
     }
     return hash;

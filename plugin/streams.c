@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "rare.h"
+
 typedef struct {
     uint32_t end_seq;
     wl_exchange_id_t id;
@@ -69,17 +71,13 @@ wl_stream_t *wl_streams_find(const wl_streams_t *streams, uint32_t number)
     return number < streams->by_number->len ? g_ptr_array_index(streams->by_number, number) : NULL;
 }
 
-wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment)
+WL_RARE static wl_stream_t *add_stream(wl_streams_t *streams, const wl_segment_t *segment)
 {
-    wl_stream_t *stream = wl_streams_find(streams, segment->stream);
+    wl_stream_t *stream = g_new0(wl_stream_t, 1);
 
-    if (stream != NULL) {
-        return stream;
-    }
     if (segment->stream >= streams->by_number->len) {
         g_ptr_array_set_size(streams->by_number, (gint)segment->stream + 1);
     }
-    stream = g_new0(wl_stream_t, 1);
     stream->number = segment->stream;
     stream->from_syn = (segment->flags & WL_TCP_SYN) != 0;
     stream->port[0] = segment->source_port;
@@ -93,15 +91,28 @@ wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment)
     return stream;
 }
 
-unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segment)
+wl_stream_t *wl_streams_get(wl_streams_t *streams, const wl_segment_t *segment)
 {
-    if (stream->port[0] != stream->port[1]) {
-        return segment->source_port == stream->port[0] ? 0 : 1;
-    }
+    wl_stream_t *stream = wl_streams_find(streams, segment->stream);
+
+    return stream != NULL ? stream : add_stream(streams, segment);
+}
+
+/* Equal ports do not tell the direction. */
+WL_RARE static unsigned direction_by_address(const wl_stream_t *stream, const wl_segment_t *segment)
+{
     return segment->address_length >= stream->address_length &&
                    memcmp(segment->source_address, stream->address, stream->address_length) == 0
                ? 0
                : 1;
+}
+
+unsigned wl_stream_direction(const wl_stream_t *stream, const wl_segment_t *segment)
+{
+    if (stream->port[0] == stream->port[1]) {
+        return direction_by_address(stream, segment);
+    }
+    return segment->source_port == stream->port[0] ? 0 : 1;
 }
 
 /* The place of one more piece; at the bound half of them go at once. */
@@ -255,7 +266,7 @@ static bool seen_header(wl_sequence_t *sequence, const wl_segment_t *segment)
     return false;
 }
 
-static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
+WL_RARE static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
 {
     if (sequence->gaps == NULL) {
         sequence->gaps = g_new(wl_gap_t, WL_GAPS_MAX);
@@ -267,12 +278,10 @@ static void gap_add(wl_sequence_t *sequence, wl_gap_t gap)
     sequence->gaps[sequence->gap_count++] = gap;
 }
 
-/* next_seq moves on. What is left of a gap half the sequence space behind it goes: new bytes will
- * come by there again, after the wrap, and would be taken for those of the gap. */
-static void advance(wl_sequence_t *sequence, uint32_t seq)
+/* What is left of a gap half the sequence space behind next_seq, which moves on by a step, goes: new
+ * bytes will come by there again, after the wrap, and would be taken for those of the gap. */
+WL_RARE static void gaps_age(wl_sequence_t *sequence, uint32_t step)
 {
-    uint32_t step = seq - sequence->next_seq;
-
     for (unsigned i = 0; i < sequence->gap_count;) {
         wl_gap_t *gap = &sequence->gaps[i];
         int64_t from_behind = (int64_t)(int32_t)(sequence->next_seq - gap->from) + step;
@@ -283,15 +292,23 @@ static void advance(wl_sequence_t *sequence, uint32_t seq)
             continue;
         }
         if (from_behind > INT32_MAX) {
-            gap->from = seq - INT32_MAX;
+            gap->from = sequence->next_seq + step - INT32_MAX;
         }
         i++;
+    }
+}
+
+static void advance(wl_sequence_t *sequence, uint32_t seq)
+{
+    if (sequence->gap_count > 0) {
+        gaps_age(sequence, seq - sequence->next_seq);
     }
     sequence->next_seq = seq;
 }
 
 /* Takes [from, to) out of the gaps; how many bytes of it were in one. */
-static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to, uint32_t *found)
+WL_RARE static uint32_t gaps_fill(wl_sequence_t *sequence, uint32_t from, uint32_t to,
+                                  uint32_t *found)
 {
     uint32_t filled = 0;
 
@@ -372,6 +389,21 @@ void wl_sequence_skip(wl_sequence_t *sequence, uint32_t seq, int64_t time_ns)
     }
 }
 
+/* Gaps below the ACK: their bytes have arrived, but were not captured. Returns how many. */
+WL_RARE static uint32_t gaps_miss(wl_sequence_t *sequence, uint32_t ack)
+{
+    uint32_t missed = 0;
+
+    for (unsigned i = 0; i < sequence->gap_count; i++) {
+        wl_gap_t *gap = &sequence->gaps[i];
+        if (!gap->missed && !wl_seq_before(ack, gap->to)) {
+            gap->missed = true;
+            missed += gap->to - gap->from;
+        }
+    }
+    return missed;
+}
+
 uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
 {
     uint32_t missed = 0;
@@ -379,12 +411,8 @@ uint32_t wl_sequence_missed(wl_sequence_t *sequence, uint32_t ack)
     if (!sequence->started) {
         return 0;
     }
-    for (unsigned i = 0; i < sequence->gap_count; i++) {
-        wl_gap_t *gap = &sequence->gaps[i];
-        if (!gap->missed && !wl_seq_before(ack, gap->to)) {
-            gap->missed = true;
-            missed += gap->to - gap->from;
-        }
+    if (sequence->gap_count > 0) {
+        missed = gaps_miss(sequence, ack);
     }
     if (wl_seq_before(sequence->next_seq, ack)) {
         missed += ack - sequence->next_seq;

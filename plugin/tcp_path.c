@@ -9,6 +9,7 @@
 
 #include "packed_log.h"
 #include "pool.h"
+#include "rare.h"
 
 #define MAX_OUTSTANDING 1024u
 #define PASSING 1024u /* a power of two */
@@ -61,7 +62,7 @@ static void handshake_clear(wl_handshake_t *handshake)
     };
 }
 
-static void handshake_syn(wl_handshake_t *handshake, const wl_segment_t *segment)
+WL_RARE static void handshake_syn(wl_handshake_t *handshake, const wl_segment_t *segment)
 {
     bool known = handshake->first_syn_ns != WL_NO_TIME ||
                  handshake->first_synack_ns != WL_NO_TIME; /* captured in the wrong order */
@@ -78,7 +79,7 @@ static void handshake_syn(wl_handshake_t *handshake, const wl_segment_t *segment
     handshake->last_syn_ns = segment->time_ns;
 }
 
-static void handshake_synack(wl_handshake_t *handshake, const wl_segment_t *segment)
+WL_RARE static void handshake_synack(wl_handshake_t *handshake, const wl_segment_t *segment)
 {
     if (handshake->first_syn_ns != WL_NO_TIME && segment->ack != handshake->syn_seq + 1) {
         return;
@@ -332,7 +333,7 @@ static bool is_probe(const wl_path_half_t *half, const wl_path_half_t *other,
 }
 
 /* How long after the gap a segment must come to be one sent again: a round trip of the path. */
-static int64_t path_rtt(const wl_path_t *path)
+WL_RARE static int64_t path_rtt(const wl_path_t *path)
 {
     int64_t rtt_ns = 0;
     unsigned known = 0;
@@ -445,7 +446,7 @@ static void log_add(wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
     }
     record->number = number;
     record->is_logged = true;
-    wl_packed_log_add(paths->log, numbers);
+    wl_packed_log_add(paths->log, LOG_NUMBERS, LOG_NEAR, numbers);
 }
 
 static void count_dropped_gaps(wl_paths_t *paths, wl_sequence_t *sequence)
@@ -486,10 +487,9 @@ bool wl_path_take(wl_paths_t *paths, wl_path_t *path, unsigned direction,
     return true;
 }
 
-void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record)
+static void read_numbers(const wl_paths_t *paths, const uint64_t *numbers, uint32_t number,
+                         wl_path_record_t *record)
 {
-    const uint64_t *numbers = wl_packed_log_at(paths->log, number);
-
     *record = (wl_path_record_t){
         .path = g_ptr_array_index(paths->paths, numbers[LOG_SIDE] / 2),
         .direction = numbers[LOG_SIDE] % 2,
@@ -499,6 +499,11 @@ void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *rec
         .jitter_ns = numbers[LOG_JITTER] == 0 ? WL_NO_TIME : (int64_t)numbers[LOG_JITTER] - 1,
         .number = number,
     };
+}
+
+void wl_paths_at(const wl_paths_t *paths, uint32_t number, wl_path_record_t *record)
+{
+    read_numbers(paths, wl_packed_log_at(paths->log, number), number, record);
 }
 
 bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *record)
@@ -515,9 +520,11 @@ bool wl_paths_find(const wl_paths_t *paths, uint32_t frame, wl_path_record_t *re
 bool wl_paths_find_near(const wl_paths_t *paths, uint32_t frame, uint32_t *near,
                         wl_path_record_t *record)
 {
-    if (*near < wl_packed_log_length(paths->log) &&
-        wl_packed_log_at(paths->log, *near)[LOG_FRAME] == frame) {
-        wl_paths_at(paths, *near, record);
+    const uint64_t *numbers =
+        *near < wl_packed_log_length(paths->log) ? wl_packed_log_at(paths->log, *near) : NULL;
+
+    if (numbers != NULL && numbers[LOG_FRAME] == frame) {
+        read_numbers(paths, numbers, *near, record);
     } else if (!wl_paths_find(paths, frame, record)) {
         return false;
     }

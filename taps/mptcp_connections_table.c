@@ -101,11 +101,14 @@ static state_t *state_of(wl_row_t *row)
     return wl_table_row_data_full(row, sizeof(state_t), state_free);
 }
 
-static wl_row_t *new_row(wl_table_t *table, const wl_mp_connection_t *connection, unsigned side)
+WL_RARE static wl_row_t *new_row(wl_table_t *table, const wl_mp_connection_t *connection,
+                                 unsigned side)
 {
     const wl_mp_subflow_t *first = g_ptr_array_index(connection->subflows, 0);
-    wl_row_key_t key = {.rank = connection->number * 2 + side};
+    uint32_t rank = connection->number * 2 + side;
+    wl_row_key_t key = {.rank = rank};
     char number[12], end[2][64];
+    wl_row_t *row;
 
     g_snprintf(number, sizeof number, "%u", connection->number);
     wl_mp_end_text(first, first->side[side], end[0], sizeof end[0]);
@@ -113,18 +116,18 @@ static wl_row_t *new_row(wl_table_t *table, const wl_mp_connection_t *connection
     key.text[0] = number;
     key.text[1] = end[0];
     key.text[2] = end[1];
-    return wl_table_row(table, &key);
+    row = wl_table_row(table, &key);
+    wl_table_remember(table, rank, row);
+    return row;
 }
 
 static void rows_of(wl_table_t *table, const wl_mp_connection_t *connection, rows_t *rows)
 {
     for (unsigned side = 0; side < 2; side++) {
-        uint32_t number = connection->number * 2 + side;
-        wl_row_t *row = wl_table_remembered(table, number);
+        wl_row_t *row = wl_table_remembered(table, connection->number * 2 + side);
 
         if (row == NULL) {
             row = new_row(table, connection, side);
-            wl_table_remember(table, number, row);
         }
         rows->row[side] = row;
         rows->state[side] = state_of(row);
@@ -132,7 +135,7 @@ static void rows_of(wl_table_t *table, const wl_mp_connection_t *connection, row
     }
 }
 
-static void name_rows(wl_table_t *table, rows_t *rows, const wl_mp_connection_t *connection)
+WL_RARE static void name_rows(wl_table_t *table, rows_t *rows, const wl_mp_connection_t *connection)
 {
     static const char *const sides[2][4] = {{"", "sender", "receiver", "between"},
                                             {"", "receiver", "sender", "between"}};
@@ -153,7 +156,7 @@ static void name_rows(wl_table_t *table, rows_t *rows, const wl_mp_connection_t 
     }
 }
 
-static void set_close(wl_table_t *table, rows_t *rows, const char *close)
+WL_RARE static void set_close(wl_table_t *table, rows_t *rows, const char *close)
 {
     for (unsigned side = 0; side < 2; side++) {
         rows->state[side]->close = close;
@@ -185,7 +188,7 @@ static void set_subflow(wl_table_t *table, rows_t *rows, uint32_t number, uint8_
     }
 }
 
-static void take_copy(state_t *state, const wl_mp_item_t *item)
+WL_RARE static void take_copy(state_t *state, const wl_mp_item_t *item)
 {
     unsigned kind = item->flags & WL_MP_KIND;
 
@@ -254,8 +257,8 @@ static void take_acked(state_t *state, const wl_mp_context_t *context, const wl_
     }
 }
 
-static void take_event(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context,
-                       const wl_mp_item_t *item)
+WL_RARE static void take_event(wl_table_t *table, rows_t *rows, const wl_mp_context_t *context,
+                               const wl_mp_item_t *item)
 {
     switch ((wl_mp_event_t)(item->aux & 0xff)) {
     case WL_MP_EVENT_FASTCLOSE:

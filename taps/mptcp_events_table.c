@@ -7,7 +7,8 @@
 
 enum { TIME, SENDER, ABOUT };
 
-static void take_event(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item)
+WL_RARE static void take_event(wl_table_t *table, const wl_mp_context_t *context,
+                               const wl_mp_item_t *item)
 {
     static const char *const senders[] = {"client", "server"};
     char frame[12], connection[12] = "-", subflow[12] = "-";

@@ -140,22 +140,30 @@ static void join_whole(wl_table_t *table, wl_row_t *row, const wl_mp_subflow_t *
     wl_table_changed(table, row);
 }
 
+/* Numbers under which rows are remembered; 0: the first of them. */
+static uint32_t row_number(const wl_mp_subflow_t *subflow, unsigned side)
+{
+    return 1 + subflow->index * 2 + side;
+}
+
+WL_RARE static wl_row_t *new_row(wl_table_t *table, const wl_mp_subflow_t *subflow, unsigned side)
+{
+    wl_row_key_t key = {.text = {wl_mptcp_path(subflow), side == 0 ? "to server" : "to client"}};
+    wl_row_t *row = wl_table_row(table, &key);
+
+    wl_table_remember(table, row_number(subflow, side), row);
+    if (wl_table_remembered(table, 0) == NULL) {
+        wl_table_remember(table, 0, row);
+    }
+    join_whole(table, row, subflow, side);
+    return row;
+}
+
 static wl_row_t *row_of(wl_table_t *table, const wl_mp_subflow_t *subflow, unsigned side)
 {
-    uint32_t number = 1 + subflow->index * 2 + side;
-    wl_row_t *row = wl_table_remembered(table, number);
+    wl_row_t *row = wl_table_remembered(table, row_number(subflow, side));
 
-    if (row == NULL) {
-        wl_row_key_t key = {
-            .text = {wl_mptcp_path(subflow), side == 0 ? "to server" : "to client"}};
-        row = wl_table_row(table, &key);
-        wl_table_remember(table, number, row);
-        if (wl_table_remembered(table, 0) == NULL) {
-            wl_table_remember(table, 0, row);
-        }
-        join_whole(table, row, subflow, side);
-    }
-    return row;
+    return row != NULL ? row : new_row(table, subflow, side);
 }
 
 static void set_spread(wl_table_t *table, wl_row_t *row, double old_ns, bool known, double new_ns)

@@ -179,20 +179,24 @@ static void add_to_whole(wl_table_t *table, wl_row_t *row, const wl_mp_connectio
     g_ptr_array_add(state->whole->rows, row);
 }
 
+WL_RARE static wl_row_t *new_row(wl_table_t *table, const wl_mp_subflow_t *subflow, bool placed,
+                                 unsigned side)
+{
+    wl_row_t *row = add_row(table, subflow, placed, side);
+
+    wl_table_remember(table, row_number(subflow, placed, side), row);
+    if (placed) {
+        add_to_whole(table, row, subflow->connection, side);
+    }
+    return row;
+}
+
 static wl_row_t *row_of(wl_table_t *table, const wl_mp_subflow_t *subflow, bool placed,
                         unsigned side)
 {
-    uint32_t number = row_number(subflow, placed, side);
-    wl_row_t *row = wl_table_remembered(table, number);
+    wl_row_t *row = wl_table_remembered(table, row_number(subflow, placed, side));
 
-    if (row == NULL) {
-        row = add_row(table, subflow, placed, side);
-        wl_table_remember(table, number, row);
-        if (placed) {
-            add_to_whole(table, row, subflow->connection, side);
-        }
-    }
-    return row;
+    return row != NULL ? row : new_row(table, subflow, placed, side);
 }
 
 static void write_shares(wl_table_t *table, wl_row_t *row, state_t *state)
@@ -277,8 +281,8 @@ static void take_mapping(wl_row_t *row, const wl_mp_context_t *context, int64_t 
     state->burst_bytes += (double)bytes;
 }
 
-static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
-                      const wl_mp_item_t *item)
+WL_RARE static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *context,
+                              const wl_mp_item_t *item)
 {
     state_t *state = state_of(row);
     uint32_t original;
@@ -300,8 +304,8 @@ static void take_copy(wl_table_t *table, wl_row_t *row, const wl_mp_context_t *c
 }
 
 /* What both rows of a subflow have. */
-static void set_both(wl_table_t *table, const wl_mp_context_t *context, unsigned extra,
-                     int64_t time_ns)
+WL_RARE static void set_both(wl_table_t *table, const wl_mp_context_t *context, unsigned extra,
+                             int64_t time_ns)
 {
     for (unsigned side = 0; side < 2; side++) {
         wl_table_set_real(table, row_of(table, context->subflow, true, side), extra,
@@ -316,7 +320,8 @@ static void set_backup(wl_table_t *table, const wl_mp_subflow_t *subflow, bool b
     }
 }
 
-static void take_event(wl_table_t *table, const wl_mp_context_t *context, const wl_mp_item_t *item)
+WL_RARE static void take_event(wl_table_t *table, const wl_mp_context_t *context,
+                               const wl_mp_item_t *item)
 {
     uint32_t detail = item->aux >> 8;
     wl_row_t *row = row_of(table, context->subflow, true, context->side);

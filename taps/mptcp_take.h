@@ -8,6 +8,7 @@
 
 #include "tables.h"
 
+#include "../plugin/rare.h"
 #include "../plugin/show_mptcp.h"
 
 /* Whose the item in hand is: the record's frame, or an earlier one that was placed with it. */
@@ -22,7 +23,7 @@ typedef struct {
 } wl_mp_context_t;
 
 void wl_mp_context_init(wl_mp_context_t *context, const wl_mp_record_t *record);
-void wl_mp_context_move(wl_mp_context_t *context, const wl_mp_item_t *origin);
+WL_RARE void wl_mp_context_move(wl_mp_context_t *context, const wl_mp_item_t *origin);
 
 /* The next item, with the context set to it; NULL at the end. Inline, as what follows: each table
  * asks for each item of the capture. */

@@ -49,7 +49,7 @@ static void fill(wl_packed_log_t *log, unsigned count, GRand *random)
         for (unsigned n = 1; n < count; n++) {
             expected[i][n] = edge((unsigned)g_rand_int_range(random, 0, 1000));
         }
-        wl_packed_log_add(log, expected[i]);
+        wl_packed_log_add(log, count, MIN(NEAR, count), expected[i]);
         assert_int_equal(wl_packed_log_length(log), i + 1);
         check_record(log, i, count);
     }
@@ -129,7 +129,7 @@ static void test_reading_while_it_grows(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 5000; i++) {
-        wl_packed_log_add(log, (uint64_t[]){i / 2 + 1, i * 3});
+        wl_packed_log_add(log, 2, 2, (uint64_t[]){i / 2 + 1, i * 3});
         for (uint32_t back = 0; back <= i && back < 3; back++) {
             assert_int_equal(wl_packed_log_at(log, i - back)[1], (i - back) * 3);
         }
@@ -153,7 +153,7 @@ static void test_small_numbers_take_little(void **state)
 
     (void)state;
     for (unsigned i = 0; i < count; i++) {
-        wl_packed_log_add(log,
+        wl_packed_log_add(log, 6, 2,
                           (uint64_t[]){i + 1, i % 100 * 2, 3, 15 + i % 9, 100000 + i, 5000000 - i});
     }
     assert_true(wl_packed_log_bytes(log) <= count * 11.3);
